@@ -1,0 +1,344 @@
+"""The driver: which tasks, in which order, and what their results add up to.
+
+It holds addresses and counts, never data. For each level: the partitions' units, then, for each Global node that
+gathered in it, the rounds of its exchange, then the commits of its sinks. Every task is asked for on every run;
+those whose commit record is in the store are done already.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from pipeline import exchange
+from pipeline.books import Books
+from pipeline.checkpoint import committed, unit_folder
+from pipeline.errors import ConfigError, TooManyErrors
+from pipeline.executors import Executor
+from pipeline.fingerprint import address, inputs_digest
+from pipeline.graph import Graph
+from pipeline.io.store import Store
+from pipeline.plan import Entry, Plan
+from pipeline.run import VERDICTS_FILE, Done, Task, level_address, _light
+from pipeline.stage import GlobalStage
+from pipeline.unit import emit_file
+
+REDUCE_TASKS = 64  # an exchange is cut in about so many, unless it is small
+REDUCE_BYTES = 16 << 20  # ... where one task is enough for so much
+RESOLVE_FAN_IN = 8
+
+
+class Partition(NamedTuple):
+    """One split of one source."""
+
+    number: int
+    source: str
+    split: str
+    digest: str  # of its input's bytes
+
+
+class Progress(Protocol):
+    """What the driver tells while it works."""
+
+    def phase(self, label: str, total: int) -> None:
+        """A group of tasks begins."""
+
+    def advance(self, done: int, reused: int, rows: int) -> None:
+        """Tasks of the phase that have ended, how many of them had been done before, documents taken in."""
+
+    def end(self) -> None:
+        """The phase is over."""
+
+
+@dataclass
+class Outcome:
+    """What a run made, as far as it came."""
+
+    books: Books
+    units: list[tuple[int, int, str]] = field(default_factory=list)  # level, partition, address
+    exchanges: list[tuple[str, str]] = field(default_factory=list)  # node, address of a reduction or resolution
+    sinks: dict[str, str] = field(default_factory=dict)  # sink node -> address of its commit
+    timings: list[dict[str, Any]] = field(default_factory=list)
+    executed: int = 0
+    reused: int = 0
+
+
+def cut(graph: Graph) -> list[Partition]:
+    """All partitions, sources in the order of the config, splits by name; reads the inputs to digest them.
+
+    Raises:
+        ConfigError: an input is missing.
+    """
+    wanted = [
+        (node.name, split, list(node.stage.files(split)))  # type: ignore[attr-defined]
+        for node in graph.nodes.values()
+        if node.kind == "source"
+        for split in sorted(node.stage.split())  # type: ignore[attr-defined]
+    ]
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            digests = list(pool.map(inputs_digest, (files for _, _, files in wanted)))
+    except OSError as error:
+        raise ConfigError(f"an input cannot be read: {error}") from error
+    return [
+        Partition(number, source, split, digest)
+        for number, ((source, split, _), digest) in enumerate(zip(wanted, digests, strict=True))
+    ]
+
+
+class Driver:
+    """Runs a plan to its end. Use once."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        plan_name: str,
+        partitions: Sequence[Partition],
+        store: Store,
+        executor: Executor,
+        progress: Progress,
+        stop: Callable[[], bool],
+    ) -> None:
+        self.plan, self.plan_name, self.partitions = plan, plan_name, partitions
+        self.store, self.executor, self.progress, self.stop = store, executor, progress, stop
+        self.outcome = Outcome(Books(plan.run.samples))
+        self._units: dict[tuple[int, int], str] = {}  # (level, partition) -> address
+        self._files: dict[tuple[int, int], frozenset[str]] = {}
+        self._sides: dict[str, str] = {}  # node -> folder
+        self._verdicts: dict[str, str] = {}  # Global node -> name of the listing of its verdict files
+
+    def run(self) -> Outcome:
+        """Every level in turn.
+
+        Raises:
+            PipelineError: what stopped it; committed work stays.
+        """
+        for level in self.plan.levels:
+            emitted = self._run_level(level.index)
+            self._check_errors()
+            for step in level.steps:
+                if step.action == "gather":
+                    self._exchange(step.node, level.index, emitted.get(step.node, []))
+            for step in level.steps:
+                if step.action == "write":
+                    self._finish_node(step.node, level.index, "commit")
+                elif step.action != "gather" and self.plan.graph.side_readers(step.node):
+                    self._finish_node(step.node, level.index, "collect")
+        return self.outcome
+
+    # --- tasks ------------------------------------------------------------------------------------
+
+    def _task(self, kind: str, **args: Any) -> Task:
+        return Task(kind, self.store.root, self.plan_name, args)
+
+    def _map(self, label: str, tasks: Sequence[Task]) -> Iterator[tuple[int, Done]]:
+        if not tasks:
+            return
+        self.progress.phase(label, len(tasks))
+        done = reused = rows = 0
+        for index, result in self.executor.map(tasks, self.stop):
+            done += 1
+            reused += result.reused
+            if tasks[index].kind == "level" and tasks[index].args["level"] == 0:
+                rows += sum(a["in"] for a in result.record["books"]["nodes"].get(tasks[index].args["source"], {}).values())
+            self._note(tasks[index], result)
+            self.progress.advance(done, reused, rows)
+            yield index, result
+        self.progress.end()
+
+    def _note(self, task: Task, done: Done) -> None:
+        self.outcome.executed += not done.reused
+        self.outcome.reused += done.reused
+        self.outcome.books.merge(done.record["books"])
+        if done.timing:
+            what = {k: task.args[k] for k in ("level", "node", "round", "split") if k in task.args}
+            self.outcome.timings.append({"kind": task.kind, **what, **done.timing})
+
+    # --- levels -----------------------------------------------------------------------------------
+
+    def _run_level(self, level: int) -> dict[str, list[tuple[int, list[Any]]]]:
+        """Run a level's units.
+
+        Returns:
+            for each Global node gathered here, (partition, bucket sizes).
+        """
+        chosen = [(p, args) for p in self.partitions if (args := self._level_args(level, p)) is not None]
+        emitted: dict[str, list[tuple[int, list[Any]]]] = {}
+
+        def record(partition: Partition, done: Done) -> None:
+            key = (level, partition.number)
+            self._units[key] = done.address
+            self._files[key] = frozenset(done.record["rows"])
+            self.outcome.units.append((*key, done.address))
+            for node, told in done.record["emitted"].items():
+                emitted.setdefault(node, []).append((partition.number, told["buckets"]))
+
+        todo: list[tuple[Partition, Task]] = []
+        for partition, args in chosen:
+            task = self._task("level", **args)
+            old = None if args["verdicts"] else committed(self.store, level_address(self.plan, args, {}))
+            if old is None:
+                todo.append((partition, task))
+            else:
+                done = Done(old["address"], True, _light(old), {})
+                self._note(task, done)
+                record(partition, done)
+        names = ", ".join(s.node for s in self.plan.levels[level].steps if s.action != "gather")
+        for index, done in self._map(f"level {level}: {names}", [t for _, t in todo]):
+            record(todo[index][0], done)
+        return emitted
+
+    def _level_args(self, level: int, partition: Partition) -> dict[str, Any] | None:
+        """A unit's arguments, or None where nothing of the partition reaches the level."""
+        steps = self.plan.steps_for(level, partition.source)
+        if not steps:
+            return None
+        parents = {}
+        for entry in self.plan.levels[level].entries:
+            made = (self.plan.stored[entry], partition.number)
+            if made in self._units and entry.file in self._files[made]:
+                parents[f"{entry.node}.{entry.port}"] = self._units[made]
+        reads = any(s.action == "read" for s in steps)
+        if not parents and not reads:
+            return None
+        return {
+            "level": level,
+            "partition": partition.number,
+            "source": partition.source,
+            "split": partition.split,
+            "digest": partition.digest if reads else "",
+            "parents": parents,
+            "verdicts": {s.node: self._verdicts[s.node] for s in steps if s.action == "verdict"},
+            "sides": self._sides_of(s.node for s in steps),
+        }
+
+    def _sides_of(self, nodes: Iterator[str] | Sequence[str]) -> dict[str, str]:
+        return {t: self._sides[t] for n in nodes for t in self.plan.graph.nodes[n].side.values()}
+
+    def _check_errors(self) -> None:
+        """Stop when a node failed on too many of its rows.
+
+        Raises:
+            TooManyErrors: with the node's most frequent error.
+        """
+        run = self.plan.run
+        for node, sources in self.outcome.books.data["nodes"].items():
+            rows = sum(a["in"] for a in sources.values())
+            errors: dict[str, int] = {}
+            for account in sources.values():
+                for name, count in account["failed"].items():
+                    errors[name] = errors.get(name, 0) + count
+            failed = sum(errors.values())
+            if failed > max(run.error_allowance, run.max_error_ratio * rows):
+                worst = max(sorted(errors), key=errors.__getitem__)
+                raise TooManyErrors(
+                    f"node '{node}' failed on {failed} of {rows} rows, mostly '{worst}' ({errors[worst]}); "
+                    f"look at them with corpusmill trace, or raise run.max_error_ratio ({run.max_error_ratio})"
+                )
+
+    # --- exchanges --------------------------------------------------------------------------------
+
+    def _listing(self, value: Mapping[str, Any]) -> str:
+        name = f"lists/{address(value)}.json"
+        if not self.store.exists(name):
+            self.store.write_json(name, value)
+        return name
+
+    def _exchange(self, name: str, level: int, emitted: list[tuple[int, list[Any]]]) -> None:
+        """All rounds of a Global node; leaves the name of its last verdicts."""
+        stage: Any = self.plan.graph.nodes[name].stage
+        sources = {number: self._units[level, number] for number, _ in emitted}
+        rounds = type(stage).rounds
+        for round in range(rounds):
+            files = self._reduce(name, round, emitted, sources)
+            if files and type(stage).resolve is not GlobalStage.resolve:
+                files = self._resolve(name, round, files)
+            self._verdicts[name] = self._listing({"files": files})
+            if round + 1 < rounds:
+                emitted, sources = self._emit(name, level, round + 1)
+
+    def _reduce(
+        self, name: str, round: int, emitted: list[tuple[int, list[Any]]], sources: Mapping[int, str]
+    ) -> list[str]:
+        sizes = np.zeros(self.plan.run.buckets, np.int64)
+        for _, buckets in emitted:
+            for bucket, _rows, size in buckets:
+                sizes[bucket] += size
+        listing = self._listing(
+            {
+                "emitted": [
+                    [number, f"{unit_folder(sources[number])}/{emit_file(name, round)}"] for number, _ in sorted(emitted)
+                ]
+            }
+        )
+        limit = min(self.plan.run.bucket_bytes, max(REDUCE_BYTES, int(sizes.sum()) // REDUCE_TASKS))
+        tasks = [
+            self._task("reduce", node=name, round=round, listing=listing, range=[low, high])
+            for low, high in exchange.ranges(sizes, limit)
+        ]
+        return self._verdict_files(name, f"{name}: exchange {round + 1}", tasks)
+
+    def _verdict_files(self, name: str, label: str, tasks: Sequence[Task]) -> list[str]:
+        files = [""] * len(tasks)
+        for index, done in self._map(label, tasks):
+            files[index] = f"{unit_folder(done.address)}/{VERDICTS_FILE}"
+            self.outcome.exchanges.append((name, done.address))
+        return files
+
+    def _resolve(self, name: str, round: int, files: list[str]) -> list[str]:
+        """Merge reductions in a tree, whose shape depends on their number alone."""
+        while True:
+            groups = [files[i : i + RESOLVE_FAN_IN] for i in range(0, len(files), RESOLVE_FAN_IN)]
+            final = len(groups) == 1
+            tasks = [self._task("resolve", node=name, round=round, files=g, final=final) for g in groups]
+            files = self._verdict_files(name, f"{name}: merge {round + 1}", tasks)
+            if final:
+                return files
+
+    def _emit(
+        self, name: str, level: int, round: int
+    ) -> tuple[list[tuple[int, list[Any]]], dict[int, str]]:
+        """A later round's emission, from the rows gathered at `level`."""
+        file = Entry(name, "in").file
+        chosen = [p for p in self.partitions if file in self._files.get((level, p.number), ())]
+        tasks = [
+            self._task(
+                "emit",
+                node=name,
+                round=round,
+                partition=p.number,
+                split=p.split,
+                parent=self._units[level, p.number],
+                verdicts=self._verdicts[name],
+                sides=self._sides_of([name]),
+            )
+            for p in chosen
+        ]
+        emitted, sources = [], {}
+        for index, done in self._map(f"{name}: emit {round + 1}", tasks):
+            if name in done.record["emitted"]:
+                number = chosen[index].number
+                emitted.append((number, done.record["emitted"][name]["buckets"]))
+                sources[number] = done.address
+        return emitted, sources
+
+    # --- whole nodes ------------------------------------------------------------------------------
+
+    def _finish_node(self, name: str, level: int, kind: str) -> None:
+        """Commit a sink, or collect a node's rows, once all partitions have passed it."""
+        wanted = "" if kind == "commit" else Entry(name, "kept").file
+        units = [
+            (p.number, self._units[level, p.number])
+            for p in self.partitions
+            if (level, p.number) in self._units
+            and name in self.plan.graph.reach[p.source]
+            and (not wanted or wanted in self._files[level, p.number])
+        ]
+        listing = self._listing({"units": units})
+        task = self._task(kind, node=name, listing=listing, sides=self._sides_of([name]))
+        for _, done in self._map(f"{name}: {kind}", [task]):
+            self._sides[name] = f"{unit_folder(done.address)}/out"
+            if kind == "commit":
+                self.outcome.sinks[name] = done.address

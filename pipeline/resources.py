@@ -1,0 +1,58 @@
+"""What stages load: model files made sure of before a run, opened once a worker."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+from pipeline import models
+from pipeline.errors import ConfigError
+from pipeline.graph import Graph
+
+
+def ensure(path: Path, *, offline: bool = False) -> Path:
+    """The file, fetched first when it belongs to the models catalogue and is not here yet."""
+    name = models.name_of(path)
+    if name is not None and not path.is_file():
+        models.fetch(name, offline=offline)
+    return path
+
+
+def ensure_all(graph: Graph, *, offline: bool) -> None:
+    """Fetch what a graph's stages need.
+
+    Raises:
+        ConfigError: one line for each model that cannot be had.
+    """
+    problems = []
+    for node in graph.nodes.values():
+        for path in node.stage.resources():
+            try:
+                ensure(Path(path), offline=offline)
+            except models.ModelError as error:
+                problems.append(f"node '{node.name}' ({node.stage_name}): {error}")
+    if problems:
+        raise ConfigError(problems)
+
+
+class Opener:
+    """Opens the resources of a plan's nodes, each once in this process for the same files."""
+
+    def __init__(self, graph: Graph, key: str) -> None:
+        self._graph = graph
+        self._key = key
+        self._open = functools.cache(self._opened)
+
+    def __call__(self, node: str, sides: tuple[tuple[str, str], ...]) -> Any:
+        """The node's resource.
+
+        Args:
+            node: its name.
+            sides: (name, local folder) of each side input.
+        """
+        return self._open(node, sides)
+
+    def _opened(self, node: str, sides: tuple[tuple[str, str], ...]) -> Any:
+        stage = self._graph.nodes[node].stage
+        for path in stage.resources():
+            ensure(Path(path))
+        return stage.open({name: Path(folder) for name, folder in sides})

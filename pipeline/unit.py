@@ -1,0 +1,432 @@
+"""One level of one partition: rows in from a source or from stored files, through the level's steps, and out.
+
+The only place that calls map, expand and sink stages, and a Global stage's `emit` (round 0) and `annotate`.
+Batches are pushed from step to step; a step with several inputs in this unit takes them one after the other,
+so that what it sees does not depend on the batch size.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import contract, exchange
+from pipeline.books import Books, check_unit, text_bytes
+from pipeline.checkpoint import file_written
+from pipeline.errors import StageError
+from pipeline.graph import Edge, Node, overlay
+from pipeline.identity import Identity
+from pipeline.io.arrow import TableWriter, Written, bounded, read_batches
+from pipeline.io.store import Store
+from pipeline.lineage import FATES, FateLog
+from pipeline.plan import Entry, Plan, Step
+from pipeline.quarantine import Failure, Guard, isolate
+from pipeline.schema import EVIDENCE, REJECTED_BY, hash_fractions
+from pipeline.spool import Spool
+from pipeline.stage import Damage
+
+FATES_FILE = "fates.arrow"
+
+
+class UnitInput(NamedTuple):
+    """What a level unit starts from."""
+
+    level: int
+    source: str
+    split: str
+    stored: Mapping[Entry, str]  # file in the store for each entry
+    verdicts: Mapping[str, pa.Table]  # for each Global node of this level, about this partition
+    resources: Callable[[str], Any]  # opened resource of a node
+
+
+class LevelUnit:
+    """Runs one unit into a scratch folder. Use once."""
+
+    def __init__(self, plan: Plan, given: UnitInput, store: Store, scratch: Path, guard: Guard) -> None:
+        self.plan, self.given, self.store, self.scratch, self.guard = plan, given, store, scratch, guard
+        self.nodes = plan.graph.nodes
+        self.steps = plan.steps_for(given.level, given.source)
+        self.books = Books(plan.run.samples)
+        self.files: dict[str, Written] = {}
+        self.emitted: dict[str, dict[str, Any]] = {}
+        self.sinks: dict[str, dict[str, Any]] = {}
+        self.cpu: dict[str, float] = {}
+        self._fate_writer = TableWriter(scratch / FATES_FILE, FATES)
+        self.fates = FateLog(self._fate_writer, given.source)
+        self._edges = self._active_edges()
+        self._spools: dict[tuple[str, int], Spool] = {}
+        self._writers: dict[Entry, TableWriter] = {}
+        self._emits: dict[str, list[pa.Table]] = {}
+        self._bases: dict[str, int] = {}
+
+    # --- wiring ---------------------------------------------------------------------------------
+
+    def _active_edges(self) -> dict[str, list[Edge]]:
+        """Inputs of each step that this source's rows can come through."""
+        reach = self.plan.graph.reach[self.given.source]
+        return {
+            step.node: [e for e in self.nodes[step.node].inputs if e.node in reach]
+            for step in self.steps
+            if step.action not in ("read", "verdict")
+        }
+
+    def _stores(self, entry: Entry) -> bool:
+        return self.plan.stored.get(entry) == self.given.level
+
+    def run(self) -> None:
+        """Everything: feed the level, finish each step in order, close the books."""
+        for step in self.steps:
+            if step.action == "read":
+                self._read(self.nodes[step.node])
+            elif step.action == "verdict":
+                self._verdict(self.nodes[step.node])
+        for entry in self.plan.levels[self.given.level].entries:
+            if entry.port != "in" and entry in self.given.stored:
+                self._replay(entry)
+        for step in self.steps:
+            self._finish(step)
+        self._close()
+
+    def _replay(self, entry: Entry) -> None:
+        for batch in self._stored_batches(entry):
+            self._send(entry.node, entry.port, batch, stored=True)
+
+    def _stored_batches(self, entry: Entry) -> Iterator[pa.RecordBatch]:
+        run = self.plan.run
+        return bounded(read_batches(self.store, self.given.stored[entry]), run.batch_rows, run.batch_bytes)
+
+    def _send(self, node: str, port: str, batch: pa.RecordBatch, *, stored: bool = False) -> None:
+        """Hand rows to every step of this level that reads the port, and to the file that later levels read."""
+        entry = Entry(node, port)
+        if not stored and self._stores(entry):
+            self._writer(entry, batch.schema).write(batch)
+        for step in self.steps:
+            for place, edge in enumerate(self._edges.get(step.node, ())):
+                if (edge.node, edge.port) == (node, port) and step.action not in ("read", "verdict"):
+                    self._receive(step, place, edge, batch)
+
+    def _writer(self, entry: Entry, schema: pa.Schema) -> TableWriter:
+        if entry not in self._writers:
+            self._writers[entry] = TableWriter(self.scratch / entry.file, schema)
+        return self._writers[entry]
+
+    def _receive(self, step: Step, place: int, edge: Edge, batch: pa.RecordBatch) -> None:
+        for column, values in edge.where:
+            mask = pc.is_in(batch.column(column), pa.array(list(values), batch.column(column).type))
+            batch = batch.filter(mask)
+        if len(self.nodes[step.node].inputs) > 1:
+            batch = batch.select(self.plan.graph.input_schema(step.node).names)
+        if batch.num_rows == 0:
+            return
+        self.books.add(step.node, self.given.source, "in", batch.num_rows)
+        self.books.add(step.node, self.given.source, "bytes_in", text_bytes(batch))
+        if step.action == "write" or len(self._edges[step.node]) > 1:
+            path = self.scratch / f"{step.node}.{place}.spool"
+            self._spools.setdefault((step.node, place), Spool(path)).add(batch)
+        else:
+            self._process(step, batch)
+
+    def _finish(self, step: Step) -> None:
+        """All input of a step has arrived: work through what waited."""
+        waiting = [self._spools[key] for key in sorted(self._spools) if key[0] == step.node]
+        if step.action == "write":
+            self._write(self.nodes[step.node], waiting)
+            return
+        for spool in waiting:
+            for batch in spool:
+                self._process(step, batch)
+
+    def _process(self, step: Step, batch: pa.RecordBatch) -> None:
+        node = self.nodes[step.node]
+        {"annotate": self._annotate, "expand": self._expand, "gather": self._gather}[step.action](node, batch)
+
+    @contextmanager
+    def _timed(self, node: str) -> Iterator[None]:
+        started = time.thread_time()
+        try:
+            yield
+        finally:
+            self.cpu[node] = self.cpu.get(node, 0.0) + time.thread_time() - started
+
+    # --- sources --------------------------------------------------------------------------------
+
+    def _read(self, node: Node) -> None:
+        identity = Identity(node.name)
+        resource = self.given.resources(node.name)
+        batches = iter(node.stage.read(self.given.split, resource))  # type: ignore[attr-defined]
+        while True:
+            with self._timed(node.name):
+                item = next(batches, None)
+                if isinstance(item, pa.RecordBatch):
+                    contract.check_columns(node, dict(zip(item.schema.names, item.columns, strict=True)), item.num_rows)
+                    item = identity.complete(item, overlay((), node.stage))
+            if item is None:
+                return
+            if isinstance(item, Damage):
+                self._damage(node, item)
+                continue
+            for batch in bounded(iter([item]), self.plan.run.batch_rows, self.plan.run.batch_bytes):
+                self.books.add(node.name, self.given.source, "in", batch.num_rows)
+                self.fates.add(batch.column("id"), node.name, "read")
+                self._keep(node, batch)
+
+    def _damage(self, node: Node, damage: Damage) -> None:
+        source = self.given.source
+        self.books.add(node.name, source, "in", 1)
+        self.books.count(node.name, source, "failed", pa.array([damage.reason]))
+        self.fates.add(
+            pa.array([f"{node.name}/{damage.file}#{damage.key}"]),
+            node.name,
+            "failed",
+            reason=pa.array([damage.reason]),
+            evidence=contract.evidence_json(
+                pa.array([{"offset": damage.offset, "detail": damage.detail}]), pa.array([True])
+            ),
+        )
+
+    # --- map, expand and global -----------------------------------------------------------------
+
+    def _isolated(
+        self, node: Node, batch: pa.RecordBatch, call: Callable[[pa.RecordBatch, int], Any]
+    ) -> Iterator[tuple[int, pa.RecordBatch, Any]]:
+        """Results of a stage's call, without the rows it fails on; those are set aside."""
+        self.guard.node = node.name
+        for item in isolate(batch, call, self.guard):
+            if isinstance(item, Failure):
+                self._fail(node, batch.slice(item.row, 1), item)
+            else:
+                yield item
+
+    def _fail(self, node: Node, row: pa.RecordBatch, failure: Failure) -> None:
+        self.books.count(node.name, self.given.source, "failed", pa.array([failure.error]))
+        evidence = contract.evidence_json(pa.array([{"traceback": failure.detail}]), pa.array([True]))
+        text = row.column("text") if "text" in row.schema.names else None
+        reason = pa.array([f"{node.name}.error"])
+        self.fates.add(row.column("id"), node.name, "failed", reason=reason, evidence=evidence, text=text)
+
+    def _annotate(self, node: Node, batch: pa.RecordBatch) -> None:
+        resource = self.given.resources(node.name)
+
+        def call(part: pa.RecordBatch, _: int) -> Any:
+            with self._timed(node.name):
+                marks = node.stage.annotate(part, resource)  # type: ignore[attr-defined]
+            contract.check_marks(node, marks, part.num_rows)
+            return marks
+
+        for _, part, marks in self._isolated(node, batch, call):
+            self._settle(node, part, marks.columns, marks.reject, marks.evidence)
+
+    def _verdict(self, node: Node) -> None:
+        """A Global node's second pass over the rows it gathered."""
+        verdicts = self.given.verdicts[node.name]
+        base = 0
+        entry = Entry(node.name, "in")
+        if entry not in self.given.stored:
+            return
+        for batch in self._stored_batches(entry):
+            self.books.add(node.name, self.given.source, "resumed", batch.num_rows)
+
+            def call(part: pa.RecordBatch, start: int, base: int = base) -> Any:
+                mine = exchange.rows_between(verdicts, base + start, part.num_rows)
+                with self._timed(node.name):
+                    marks = node.stage.annotate(part, mine)  # type: ignore[attr-defined]
+                contract.check_marks(node, marks, part.num_rows)
+                return marks
+
+            for _, part, marks in self._isolated(node, batch, call):
+                self._settle(node, part, marks.columns, marks.reject, marks.evidence)
+            base += batch.num_rows
+
+    def _gather(self, node: Node, batch: pa.RecordBatch) -> None:
+        resource = self.given.resources(node.name)
+
+        def call(part: pa.RecordBatch, _: int) -> Any:
+            with self._timed(node.name):
+                table = node.stage.emit(part, resource, 0, _no_verdicts())  # type: ignore[attr-defined]
+            exchange.check_emitted(node.name, table, part.num_rows)
+            return table
+
+        writer = self._writer(Entry(node.name, "in"), batch.schema)
+        for _, part, table in self._isolated(node, batch, call):
+            rows = pc.add(table["row"].cast(pa.int64()), writer.rows)
+            table = table.set_column(table.schema.get_field_index("row"), "row", rows)
+            self._emits.setdefault(node.name, []).append(table)
+            writer.write(part)
+            self.books.add(node.name, self.given.source, "gathered", part.num_rows)
+
+    def _settle(
+        self,
+        node: Node,
+        batch: pa.RecordBatch,
+        columns: Mapping[str, pa.Array],
+        reject: pa.Array | None,
+        evidence: pa.Array | None,
+    ) -> None:
+        """Rows with their marks: kept ones go on, rejected ones go to their port, with the reason."""
+        batch = with_columns(batch, columns, overlay(batch.schema, node.stage))
+        if reject is None and evidence is None:
+            self.books.add(node.name, self.given.source, "passed", batch.num_rows)
+            self._keep(node, batch)
+            return
+        reject = pa.nulls(batch.num_rows, pa.string()) if reject is None else reject
+        reject = self._overrule(node, batch, reject, evidence)
+        gone = pc.is_valid(reject)
+        self._note_edits(node, batch, gone, evidence)
+        lost = pc.sum(gone).as_py() or 0
+        self.books.add(node.name, self.given.source, "passed", batch.num_rows - lost)
+        if lost == 0:
+            self._keep(node, batch)
+            return
+        self._reject(node, batch.filter(gone), reject.filter(gone), contract.evidence_json(evidence, gone).filter(gone))
+        self._keep(node, batch.filter(pc.invert(gone)))
+
+    def _overrule(
+        self, node: Node, batch: pa.RecordBatch, reject: pa.Array, evidence: pa.Array | None
+    ) -> pa.Array:
+        """Null where the verdict is only noted: on all rows with `annotate_only`, on some in an audit."""
+        if not node.annotate_only and self.plan.run.audit is None:
+            return reject
+        free = pa.array([node.annotate_only] * batch.num_rows)
+        if self.plan.run.audit is not None:
+            chosen = hash_fractions(batch.column("id_hash"), f"{self.plan.run.seed}/audit") < self.plan.run.audit
+            free = pc.or_(free, pa.array(chosen))
+        noted = pc.and_(free, pc.is_valid(reject))
+        self.books.count(node.name, self.given.source, "marked", reject.filter(noted))
+        self.fates.add(
+            batch.column("id").filter(noted),
+            node.name,
+            "marked",
+            reason=_qualified(node, reject.filter(noted)),
+            evidence=contract.evidence_json(evidence, noted).filter(noted),
+        )
+        return pc.if_else(noted, pa.scalar(None, pa.string()), reject)
+
+    def _note_edits(
+        self, node: Node, batch: pa.RecordBatch, gone: pa.Array, evidence: pa.Array | None
+    ) -> None:
+        if evidence is None:
+            return
+        edited = pc.and_(pc.invert(gone), pc.is_valid(evidence))
+        if node.annotate_only or not pc.any(edited).as_py():
+            return
+        ids = batch.column("id").filter(edited)
+        self.books.add(node.name, self.given.source, "edited", len(ids))
+        self.fates.add(ids, node.name, "edited", evidence=contract.evidence_json(evidence, edited).filter(edited))
+
+    def _reject(self, node: Node, batch: pa.RecordBatch, reasons: pa.Array, evidence: pa.Array) -> None:
+        reasons = reasons.cast(pa.string())
+        self.books.count(node.name, self.given.source, "rejected", reasons)
+        self.books.sample(node.name, reasons, batch, evidence)
+        named = _qualified(node, reasons)
+        text = batch.column("text") if "text" in batch.schema.names else None
+        self.fates.add(batch.column("id"), node.name, "rejected", reason=named, evidence=evidence, text=text)
+        schema = self.plan.graph.schemas[node.name, "rejected"]
+        verdicts = {REJECTED_BY.name: named, EVIDENCE.name: evidence}
+        arrays = [verdicts[f.name] if f.name in verdicts else batch.column(f.name) for f in schema]
+        self._send(node.name, "rejected", pa.RecordBatch.from_arrays(arrays, schema=schema))
+
+    def _keep(self, node: Node, batch: pa.RecordBatch) -> None:
+        source = self.given.source
+        self.books.add(node.name, source, "kept", batch.num_rows)
+        if node.kind == "source":
+            self.books.add(node.name, source, "passed", batch.num_rows)
+        self.books.add(node.name, source, "bytes_kept", text_bytes(batch))
+        if "token_count" in batch.schema.names:
+            self.books.add(node.name, source, "tokens_kept", pc.sum(batch.column("token_count")).as_py() or 0)
+        self.books.summarize(node.name, source, node.stage, batch)
+        if batch.num_rows:
+            self._send(node.name, "kept", batch)
+
+    def _expand(self, node: Node, batch: pa.RecordBatch) -> None:
+        resource = self.given.resources(node.name)
+
+        def call(part: pa.RecordBatch, _: int) -> Any:
+            with self._timed(node.name):
+                made = node.stage.expand(part, resource)  # type: ignore[attr-defined]
+            contract.check_expansion(node, made, part.num_rows)
+            return made
+
+        source = self.given.source
+        for _, part, made in self._isolated(node, batch, call):
+            if made.reject is not None and made.reject.null_count < part.num_rows:
+                gone = pc.is_valid(made.reject)
+                evidence = contract.evidence_json(made.evidence, gone).filter(gone)
+                schema = overlay(part.schema, node.stage)
+                self._reject(node, with_nulls(part.filter(gone), schema), made.reject.filter(gone), evidence)
+            children, ids, parents = Identity.children(part, made.parents)
+            passed = len(pc.unique(made.parents))
+            children = with_columns(children, made.columns, overlay(part.schema, node.stage))
+            self.books.add(node.name, source, "passed", passed)
+            self.books.add(node.name, source, "made", children.num_rows - passed)
+            self.fates.add(ids, node.name, "expanded", parent=parents)
+            for piece in bounded(iter([children]), self.plan.run.batch_rows, self.plan.run.batch_bytes):
+                self._keep(node, piece)
+
+    # --- sinks and the end ----------------------------------------------------------------------
+
+    def _write(self, node: Node, waiting: list[Spool]) -> None:
+        folder = self.scratch / node.name
+        folder.mkdir()
+        consumed = 0
+
+        def rows() -> Iterator[pa.RecordBatch]:
+            nonlocal consumed
+            for spool in waiting:
+                for batch in spool:
+                    consumed += batch.num_rows
+                    self.fates.add(batch.column("id"), node.name, "written")
+                    yield batch
+
+        resource = self.given.resources(node.name)
+        with self._timed(node.name):
+            info = node.stage.write(rows(), folder, resource)  # type: ignore[attr-defined]
+        account = self.books.account(node.name, self.given.source)
+        if consumed != account["in"]:
+            raise StageError(f"node '{node.name}': write() took {consumed} of {account['in']} rows; it must take them all")
+        account["passed"] += consumed
+        account["written"] += consumed
+        for name in info.files:
+            self.files[f"{node.name}/{name}"] = file_written(folder / name)
+        self.sinks[node.name] = {"files": list(info.files), "rows": info.rows, "meta": dict(info.meta)}
+
+    def _close(self) -> None:
+        for entry, writer in self._writers.items():
+            self.files[entry.file] = writer.close()
+        for name, tables in self._emits.items():
+            file = emit_file(name, 0)
+            written, sizes = exchange.write_emitted(self.scratch / file, tables, self.plan.run.buckets)
+            self.files[file] = written
+            self.emitted[name] = {"buckets": sizes}
+        self.files[FATES_FILE] = self._fate_writer.close()
+        check_unit(self.books, f"level {self.given.level}, {self.given.split}")
+
+
+def emit_file(node: str, round: int) -> str:
+    """The file of a Global node's emitted rows."""
+    return f"{node}.emit{round}.arrow"
+
+
+def _no_verdicts() -> pa.Table:
+    return pa.table({"row": pa.array([], pa.int64())})
+
+
+def _qualified(node: Node, reasons: pa.Array) -> pa.Array:
+    return pc.binary_join_element_wise(pa.scalar(node.name), reasons.cast(pa.string()), ".")
+
+
+def with_columns(batch: pa.RecordBatch, columns: Mapping[str, pa.Array], schema: pa.Schema) -> pa.RecordBatch:
+    """The batch with columns added or replaced, in the order of `schema`, which may leave some out."""
+    arrays = [columns[f.name] if f.name in columns else batch.column(f.name) for f in schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def with_nulls(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch as `schema` says, with nulls in columns it lacks."""
+    names = batch.schema.names
+    arrays = [batch.column(f.name) if f.name in names else pa.nulls(batch.num_rows, f.type) for f in schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+

@@ -1,0 +1,1 @@
+"""What is done to documents: one stage a file, pure functions first, the Stage class last."""
