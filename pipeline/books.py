@@ -24,6 +24,7 @@ COUNTERS = (
     "made",  # rows an expanding node made beyond those that passed
     "kept",  # rows put out
     "written",  # rows a sink took
+    "unread",  # rows put out that no reader's `where` chose
     "edited",
     "bytes_in",
     "bytes_kept",

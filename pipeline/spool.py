@@ -34,6 +34,11 @@ class Spool:
                 self._writer.write(earlier)
             self._held = []
 
+    def abandon(self) -> None:
+        """Let go of the file; the spool cannot be read any more."""
+        if self._writer is not None:
+            self._writer.abandon()
+
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         if self._writer is None:
             yield from self._held

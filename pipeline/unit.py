@@ -5,6 +5,7 @@ Batches are pushed from step to step; a step with several inputs in this unit ta
 so that what it sees does not depend on the batch size.
 """
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -79,6 +80,14 @@ class LevelUnit:
 
     def run(self) -> None:
         """Everything: feed the level, finish each step in order, close the books."""
+        try:
+            self._run()
+        except BaseException:
+            for writer in (self._fate_writer, *self._writers.values(), *self._spools.values()):
+                writer.abandon()
+            raise
+
+    def _run(self) -> None:
         for step in self.steps:
             if step.action == "read":
                 self._read(self.nodes[step.node])
@@ -115,9 +124,8 @@ class LevelUnit:
         return self._writers[entry]
 
     def _receive(self, step: Step, place: int, edge: Edge, batch: pa.RecordBatch) -> None:
-        for column, values in edge.where:
-            mask = pc.is_in(batch.column(column), pa.array(list(values), batch.column(column).type))
-            batch = batch.filter(mask)
+        if edge.where:
+            batch = batch.filter(chosen(edge, batch))
         if len(self.nodes[step.node].inputs) > 1:
             batch = batch.select(self.plan.graph.input_schema(step.node).names)
         if batch.num_rows == 0:
@@ -339,7 +347,15 @@ class LevelUnit:
             self.books.add(node.name, source, "tokens_kept", pc.sum(batch.column("token_count")).as_py() or 0)
         self.books.summarize(node.name, source, node.stage, batch)
         if batch.num_rows:
+            self._count_unread(node, batch)
             self._send(node.name, "kept", batch)
+
+    def _count_unread(self, node: Node, batch: pa.RecordBatch) -> None:
+        """Rows that go nowhere because every reader of the node chooses by value, and none chose them."""
+        edges = [e for _, e in self.plan.graph.readers(node.name) if e.port == "kept"]
+        if edges and all(e.where for e in edges):
+            read = functools.reduce(pc.or_, (chosen(e, batch) for e in edges))
+            self.books.add(node.name, self.given.source, "unread", pc.sum(pc.invert(read)).as_py() or 0)
 
     def _expand(self, node: Node, batch: pa.RecordBatch) -> None:
         resource = self.given.resources(node.name)
@@ -403,6 +419,15 @@ class LevelUnit:
             self.emitted[name] = {"buckets": sizes}
         self.files[FATES_FILE] = self._fate_writer.close()
         check_unit(self.books, f"level {self.given.level}, {self.given.split}")
+
+
+def chosen(edge: Edge, batch: pa.RecordBatch) -> pa.Array:
+    """Which rows an edge's conditions choose; a null in the column matches a null in the list."""
+    masks = [
+        pc.is_in(batch.column(column), pa.array(list(values), batch.column(column).type))
+        for column, values in edge.where
+    ]
+    return functools.reduce(pc.and_, masks)
 
 
 def emit_file(node: str, round: int) -> str:

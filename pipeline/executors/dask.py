@@ -5,10 +5,11 @@ commit record. Only a window of tasks is submitted at once, so ten thousand part
 no more than a few hundred.
 """
 
+import queue
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from distributed import Client, as_completed
+from distributed import Client
 from distributed.client import FutureCancelledError
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
@@ -17,8 +18,9 @@ from pipeline.errors import Interrupted, PipelineError
 from pipeline.executors import Stop
 from pipeline.run import Done, Task, work
 
-POLL_S = 1.0
+POLL_S = 0.5
 TASKS_PER_WORKER = 8  # waiting at a worker: enough that it never idles, few enough to be given to another
+TRIES = 3  # of a task that fails with an OSError: a network file system may have hiccuped
 
 
 class DaskExecutor:
@@ -30,43 +32,55 @@ class DaskExecutor:
 
     def map(self, tasks: Sequence[Task], stop: Stop) -> Iterator[tuple[int, Done]]:
         """See Executor; a task whose worker is lost is given to another."""
-        waiting = iter(enumerate(tasks))
-        indices: dict[str, int] = {}
-        running = as_completed(raise_errors=False)
+        ended: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+        running: dict[int, Any] = {}
+        tries: dict[int, int] = {}
+        waiting = iter(range(len(tasks)))
+
+        def submit(index: int) -> None:
+            tries[index] = tries.get(index, 0) + 1
+            future = self._client.submit(work, tasks[index]._replace(hard=True), pure=False)
+            running[index] = future
+            future.add_done_callback(lambda f: ended.put((index, f)))
+
         try:
-            self._submit(running, waiting, indices, self._window())
-            while indices:
+            window = self._window()
+            while True:
+                while len(running) < window and (index := next(waiting, None)) is not None:
+                    submit(index)
+                if not running:
+                    return
                 if stop():
                     raise Interrupted("asked to stop")
-                try:
-                    future = running.next(timeout=POLL_S)  # the scheduler's silence must not hide a stop
-                except TimeoutError:
+                try:  # the scheduler's silence must not hide a stop
+                    index, future = ended.get(timeout=POLL_S)
+                except queue.Empty:
                     self._check_alive()
+                    window = self._window()
                     continue
-                index = indices.pop(future.key)
-                yield index, self._result(future, tasks[index])
-                self._submit(running, waiting, indices, self._window() - len(indices))
-        except (CommClosedError, FutureCancelledError, OSError) as error:
+                del running[index]
+                try:
+                    done = self._result(future, tasks[index])
+                except OSError:
+                    if tries[index] >= TRIES or self._client.status != "running":
+                        raise
+                    submit(index)
+                    continue
+                yield index, done
+        except (CommClosedError, FutureCancelledError) as error:
             raise PipelineError(f"the Dask scheduler was lost ({error}); what is committed stays") from error
         finally:
-            running.clear()
+            if running and self._client.status == "running":
+                self._client.cancel(list(running.values()))
 
     def _window(self) -> int:
         return TASKS_PER_WORKER * max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
 
     def _check_alive(self) -> None:
-        if self._client.status not in ("running", "connecting", "newly-created"):
-            raise PipelineError(f"the Dask scheduler was lost (client is {self._client.status}); what is committed stays")
-
-    def _submit(self, running: Any, waiting: Iterator[tuple[int, Task]], indices: dict[str, int], room: int) -> None:
-        for _ in range(room):
-            item = next(waiting, None)
-            if item is None:
-                return
-            index, task = item
-            future = self._client.submit(work, task._replace(hard=True), pure=False, retries=2)
-            indices[future.key] = index
-            running.add(future)
+        if self._client.status not in ("running", "newly-created"):
+            raise PipelineError(
+                f"the Dask scheduler was lost (the client is {self._client.status}); what is committed stays"
+            )
 
     def _result(self, future: Any, task: Task) -> Done:
         try:

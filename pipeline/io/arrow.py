@@ -87,6 +87,11 @@ class TableWriter:
         self._file = _Hashing(self.path)
         self._writer = pa.ipc.new_file(pa.PythonFile(self._file, mode="w"), schema, options=self._options)
 
+    def abandon(self) -> None:
+        """Let go of an unfinished file, which is not worth closing properly."""
+        if self._file is not None and not self._file.closed:
+            self._file.close()
+
     def close(self) -> Written:
         """Finish the file."""
         if self._writer is None:

@@ -93,6 +93,7 @@ class Store:
         except OSError:
             shutil.copyfile(old, temporary)
         os.replace(temporary, new)
+        Path(temporary).unlink(missing_ok=True)  # renaming one link onto another of the same file does nothing
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Publish a small file."""
