@@ -19,6 +19,7 @@ from pipeline.executors import Executor
 from pipeline.executors.local import LocalExecutor
 from pipeline.yaml12 import load
 
+CONNECT_S = 30
 DEATHS_ALLOWED = 20  # a row that kills its worker is found after a few deaths (quarantine.py); others ride along
 
 
@@ -79,7 +80,7 @@ def connect(config: ClusterConfig) -> Executor:
     if config.kind == "address":
         address = config.address or os.environ["DASK_SCHEDULER_ADDRESS"]
         try:
-            return DaskExecutor(Client(address, timeout=30, set_as_default=False))
+            return DaskExecutor(Client(address, timeout=CONNECT_S, set_as_default=False))
         except OSError as error:
             raise PipelineError(f"no Dask scheduler answers at {address}: {error}") from error
     cluster = _local(config) if config.kind == "local" else _slurm(config)

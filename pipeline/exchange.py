@@ -235,10 +235,20 @@ def stream_key(
         leader = best if leader is None else sort_groups(pa.concat_tables([leader, best]), order).slice(0, 1)
     assert leader is not None
     head = leader["doc"][0].as_py()
+    held: list[pa.Table] = []
+    count = 0
     for piece in pieces():
         rest = piece.filter(pc.not_equal(piece["doc"], head))
-        for at in range(0, len(rest), max_group - 1):
-            yield sort_groups(pa.concat_tables([leader, rest.slice(at, max_group - 1)]), order)
+        while len(rest):
+            part = rest.slice(0, max_group - 1 - count)
+            rest = rest.slice(len(part))
+            held.append(part)
+            count += len(part)
+            if count == max_group - 1:
+                yield sort_groups(pa.concat_tables([leader, *held]), order)
+                held, count = [], 0
+    if held:
+        yield sort_groups(pa.concat_tables([leader, *held]), order)
 
 
 def write_verdicts(path: Path, tables: Sequence[pa.Table]) -> Written:

@@ -33,7 +33,7 @@ nodes:
   lines: {{stage: read_lines, params: {{folder: {folder}}}}}
   more: {{stage: read_lines, params: {{folder: {more}}}}}
   length: {{stage: measure, inputs: [lines, more], params: {{min_length: {min}, max_length: 30}}}}
-  loud: {{stage: shout, inputs: [length]}}
+  loud: {{stage: shout, inputs: [length], params: {{slow_s: {slow}}}}}
   unique: {{stage: dedup, inputs: [loud]}}
   letters: {{stage: count_first_letter, inputs: [unique]}}
   words: {{stage: split_words, inputs: [letters]}}
@@ -45,11 +45,11 @@ nodes:
 """
 
 
-def full_config(tmp: Path, *, out: str = "out", min_length: int = 5, run: str = "") -> Any:
+def full_config(tmp: Path, *, out: str = "out", min_length: int = 5, run: str = "", slow: float = 0.0) -> Any:
     """The config that has one of everything, over the toy corpora in `tmp`."""
     folder = write_corpus(tmp / "lines")
     more = write_corpus(tmp / "more", files=2, lines=25)
-    text = FULL.format(out=tmp / out, folder=folder, more=more, min=min_length, run=f", {run}" if run else "")
+    text = FULL.format(out=tmp / out, folder=folder, more=more, min=min_length, slow=slow, run=f", {run}" if run else "")
     return parse(text, "toy.yaml")
 
 

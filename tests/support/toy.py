@@ -106,6 +106,7 @@ class Shout(MapStage[None]):
     die: str | None = None
     sleep: str | None = None
     wrong: str | None = None
+    slow_s: float = 0.0  # a pause in each batch, so that a test can kill a run in the middle
     die_once: str | None = None  # a file that is made before dying, so the second attempt lives
 
     def reads(self) -> pa.Schema:
@@ -116,6 +117,7 @@ class Shout(MapStage[None]):
 
     def annotate(self, batch: pa.RecordBatch, resource: None) -> Marks:
         texts = batch["text"].to_pylist()
+        time.sleep(self.slow_s)
         if self.boom and any(self.boom in t for t in texts):
             raise ValueError(f"boom on {self.boom}")
         if self.die and any(self.die in t for t in texts):
