@@ -69,7 +69,7 @@ def cut(graph: Graph) -> list[Partition]:
     """All partitions, sources in the order of the config, splits by name; reads the inputs to digest them.
 
     Raises:
-        ConfigError: an input is missing.
+        ConfigError: an input is missing, or a source has nothing to read.
     """
     wanted = [
         (node.name, split, list(node.stage.files(split)))  # type: ignore[attr-defined]
@@ -77,6 +77,9 @@ def cut(graph: Graph) -> list[Partition]:
         if node.kind == "source"
         for split in sorted(node.stage.split())  # type: ignore[attr-defined]
     ]
+    idle = {n.name for n in graph.nodes.values() if n.kind == "source"} - {source for source, _, _ in wanted}
+    if idle:
+        raise ConfigError([f"node '{name}': the source has nothing to read; check its paths" for name in sorted(idle)])
     try:
         with ThreadPoolExecutor(8) as pool:
             digests = list(pool.map(inputs_digest, (files for _, _, files in wanted)))

@@ -373,7 +373,9 @@ class LevelUnit:
                 evidence = contract.evidence_json(made.evidence, gone).filter(gone)
                 schema = overlay(part.schema, node.stage)
                 self._reject(node, with_nulls(part.filter(gone), schema), made.reject.filter(gone), evidence)
-            children, ids, parents = Identity.children(part, made.parents)
+            # what is replaced is not copied: a long parent's text for each of its pieces would be quadratic
+            inherited = [n for n in part.schema.names if n not in made.columns and n not in node.stage.drops()]
+            children, ids, parents = Identity.children(part.select(inherited), made.parents)
             passed = len(pc.unique(made.parents))
             children = with_columns(children, made.columns, overlay(part.schema, node.stage))
             self.books.add(node.name, source, "passed", passed)
