@@ -6,6 +6,7 @@ processes on this machine.
 
 import importlib
 import logging
+import multiprocessing
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -89,6 +90,9 @@ def connect(config: ClusterConfig) -> Executor:
 
 def _local(config: ClusterConfig) -> Any:
     from distributed import LocalCluster
+
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # a worker importing the user's script
+        raise PipelineError("a script that starts a run must do so under: if __name__ == '__main__':")
 
     return LocalCluster(
         n_workers=config.workers or os.cpu_count() or 1,

@@ -6,4 +6,45 @@ names it. Other people's packages add theirs through the entry point group `corp
 
 from pipeline.stage import StageRef
 
-STAGES: dict[str, StageRef] = {}
+STAGES: dict[str, StageRef] = {
+    # sources
+    "read_warc": StageRef("stages.sources.warc:ReadWarc"),
+    "read_jsonl": StageRef("stages.sources.jsonl:ReadJsonl"),
+    "read_parquet": StageRef("stages.sources.parquet:ReadParquet"),
+    "read_html": StageRef("stages.sources.html:ReadHtml"),
+    "read_text": StageRef("stages.sources.text:ReadText"),
+    "read_arrow": StageRef("stages.sources.arrow:ReadArrow"),
+    # extraction and normalization
+    "extract_html": StageRef("stages.extraction.html:ExtractHtml"),
+    "chunk_long_documents": StageRef("stages.normalization.chunk:ChunkLongDocuments"),
+    "repair_text": StageRef("stages.normalization.unicode:RepairText"),
+    # signals
+    "identify_language": StageRef("stages.signals.language:IdentifyLanguage"),
+    "text_signals": StageRef("stages.signals.text:TextSignals"),
+    # filters
+    "gopher_rules": StageRef("stages.filters.gopher:GopherRules"),
+    "gopher_repetition": StageRef("stages.filters.gopher:GopherRepetition"),
+    "filter_length": StageRef("stages.filters.length:FilterLength"),
+    "filter_column": StageRef("stages.filters.columns:FilterColumn"),
+    "filter_url": StageRef("stages.filters.url:FilterUrl"),
+    "filter_metadata": StageRef("stages.filters.metadata:FilterMetadata"),
+    # deduplication and decontamination
+    "exact_dedup": StageRef("stages.dedup.exact:ExactDedup"),
+    "minhash_dedup": StageRef("stages.dedup.minhash:MinhashDedup"),
+    "build_ngram_index": StageRef("stages.decontamination.index:BuildNgramIndex"),
+    "decontaminate": StageRef("stages.decontamination.decontaminate:Decontaminate"),
+    # safety
+    "scrub_pii": StageRef("stages.safety.pii:ScrubPii"),
+    "bad_words": StageRef("stages.safety.bad_words:BadWords"),
+    # dialogues
+    "parse_dialogue": StageRef("stages.dialogue.parse:ParseDialogue"),
+    "check_dialogue": StageRef("stages.dialogue.check:CheckDialogue"),
+    "tokenize_dialogue": StageRef("stages.dialogue.tokenize:TokenizeDialogue"),
+    # tokenization and sinks
+    "tokenize": StageRef("stages.tokenization.tokenize:Tokenize"),
+    "train_tokenizer": StageRef("stages.tokenization.train_tokenizer:TrainTokenizer"),
+    "write_token_shards": StageRef("stages.sinks.token_shards:WriteTokenShards"),
+    "write_jsonl": StageRef("stages.sinks.jsonl:WriteJsonl"),
+    "write_parquet": StageRef("stages.sinks.parquet:WriteParquet"),
+    "write_arrow": StageRef("stages.sinks.arrow:WriteArrow"),
+}

@@ -1,0 +1,178 @@
+"""Text signals and Gopher's rules: documents and MB per CPU-second, beside the same rules in plain Python.
+
+    python benchmarks/signals.py [--data FOLDER] [--documents N] > signals.json
+
+The documents are English prose (NLTK's Gutenberg, State of the Union and inaugural texts) cut at line ends
+into about 2.6 KB. "plain" is the oracle of the tests: str.split, sets and Counters, one document at a time,
+the same definitions to the last count; "split" leaves out its handling of Unicode and unspaced scripts and is
+what rule filters of this kind usually do: words from str.split, n-grams as joined strings. datatrove's own
+filters run too if it is installed; their words and some definitions differ, so only the cost is compared.
+"""
+
+import argparse
+import gzip
+import hashlib
+import json
+import os
+import platform
+import resource
+import sys
+import time
+from collections import Counter
+from importlib import metadata
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the oracle lives with the tests
+
+import pyarrow as pa
+
+from stages.filters.gopher import GopherRepetition, GopherRules
+from stages.signals.text import BULLETS, STOP_WORDS, TERMINALS, text_signals
+from tests.stages.signals.oracle import counts_of, duplicate_ngram_chars, repeats, top_ngram_chars
+
+FILES = ("nltk_gutenberg", "nltk_state_union", "nltk_inaugural")
+DOCUMENT_BYTES = 2600
+ROUNDS = 5
+
+
+def load_documents(folder, limit):
+    documents = []
+    for name in FILES:
+        with gzip.open(folder / "text" / f"{name}.jsonl.gz", "rt", encoding="utf-8") as rows:
+            for row in rows:
+                documents += cut(json.loads(row)["text"])
+    return documents[:limit]
+
+
+def cut(text):
+    pieces, current, size = [], [], 0
+    for line in text.splitlines(keepends=True):
+        current.append(line)
+        size += len(line.encode())
+        if size >= DOCUMENT_BYTES:
+            pieces.append("".join(current))
+            current, size = [], 0
+    return pieces
+
+
+def compiled(column):
+    """Verdicts of both rule sets, from the Arrow column on."""
+    batch = pa.RecordBatch.from_pydict(text_signals(column))
+    verdicts = [kind().annotate(batch, None).reject for kind in (GopherRules, GopherRepetition)]
+    return list(zip(*(v.to_pylist() for v in verdicts), strict=True))
+
+
+def signals_only(column):
+    return text_signals(column)
+
+
+def plain(documents):
+    """The oracle's counts; the thresholds on top cost nothing beside them."""
+    return [counts_of(text, STOP_WORDS, BULLETS, TERMINALS) for text in documents]
+
+
+def split(documents):
+    """Gopher's numbers as a few lines of Python would take them, for text that is ASCII and spaced."""
+    return [split_numbers(text) for text in documents]
+
+
+def split_numbers(text):
+    words = text.split()
+    lines = [line for line in text.split("\n") if line.strip()]
+    paragraphs = [block for block in text.split("\n\n") if block.strip()]
+    return [
+        len(words),
+        sum(map(len, words)) / max(len(words), 1),
+        text.count("#"),
+        text.count("...") + text.count("…"),
+        sum(line.lstrip().startswith(("•", "-", "*")) for line in lines),
+        sum(line.rstrip().endswith(("...", "…")) for line in lines),
+        sum(any(char.isalpha() for char in word) for word in words),
+        len({word.lower() for word in words} & set(STOP_WORDS)),
+        repeats(lines)[0],
+        repeats(paragraphs)[0],
+        *(top_ngram_chars(words, n) for n in (2, 3, 4)),
+        *(duplicate_ngram_chars(words, n) for n in range(5, 11)),
+    ]
+
+
+def datatrove_filters():
+    """A function over documents that runs datatrove's two Gopher filters, or None without datatrove."""
+    try:
+        from datatrove.data import Document
+        from datatrove.pipeline.filters import GopherQualityFilter, GopherRepetitionFilter
+    except ImportError:
+        return None
+    filters = [GopherRepetitionFilter(), GopherQualityFilter()]
+
+    def run(documents):
+        rows = [Document(text=text, id=str(k)) for k, text in enumerate(documents)]
+        return [[rule.filter(row) for rule in filters] for row in rows]
+
+    return run
+
+
+def cpu_seconds(work, argument, rounds):
+    """The fastest of some rounds, CPU time of this process."""
+    best = float("inf")
+    for _ in range(rounds):
+        start = time.process_time()
+        work(argument)
+        best = min(best, time.process_time() - start)
+    return best
+
+
+def measure(work, argument, documents, rounds=ROUNDS):
+    seconds = cpu_seconds(work, argument, rounds)
+    size = sum(len(text.encode()) for text in documents)
+    return {
+        "documents_per_cpu_s": round(len(documents) / seconds),
+        "mb_per_cpu_s": round(size / seconds / 1e6, 2),
+        "us_per_document": round(seconds / len(documents) * 1e6, 1),
+        "documents": len(documents),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    default = os.environ.get("CORPUSMILL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
+    parser.add_argument("--data", type=Path, default=Path(default), help="folder that has text/*.jsonl.gz")
+    parser.add_argument("--documents", type=int, default=4000)
+    options = parser.parse_args()
+    documents = load_documents(options.data, options.documents)
+    column = pa.array(documents, pa.large_string())
+    few = documents[:: max(len(documents) // 300, 1)]
+    compiled(column.slice(0, 8))  # compile, or load from the cache
+    results = {
+        "signals": measure(signals_only, column, documents),
+        "signals_and_rules": measure(compiled, column, documents),
+        "split": measure(split, few, few, rounds=2),
+        "plain": measure(plain, few, few, rounds=2),
+    }
+    peer = datatrove_filters()
+    results["datatrove"] = (
+        measure(peer, few, few, rounds=2) if peer else "skipped: datatrove is not installed"
+    )
+    base = results["signals_and_rules"]["us_per_document"]
+    ratios = {k: round(v["us_per_document"] / base, 1) for k, v in results.items() if isinstance(v, dict)}
+    reasons = Counter(reason or "kept" for verdict in compiled(column) for reason in verdict[:1])
+    report = {
+        "corpus": {
+            "documents": len(documents),
+            "bytes": sum(len(text.encode()) for text in documents),
+            "sha256": hashlib.sha256("\0".join(documents).encode()).hexdigest(),
+        },
+        "results": results,
+        "cost_relative_to_signals_and_rules": ratios,
+        "gopher_rules": dict(sorted(reasons.items())),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "versions": {name: metadata.version(name) for name in ("numba", "numpy", "pyarrow")},
+        "machine": {"python": platform.python_version(), "cpu": platform.processor() or platform.machine()},
+    }
+    print(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,282 @@
+"""Words as 64-bit hashes, and runs of n words (shingles, n-grams) as one hash, straight from UTF-8 bytes.
+
+What counts as the same word is the same wherever words are compared (duplicates, benchmark items):
+
+- case is folded (one code point to one; final sigma as sigma); digits and combining marks stay, so that `48` and
+  `75`, `й` and `и`, `ガ` and `カ` stay different;
+- white space, punctuation and control characters separate words; invisible joiners, soft hyphens, direction
+  and variation marks are passed over, so they neither split a word nor change it;
+- a character of a script written without spaces (Han, Kana, Thai, ...) is a word by itself, with its marks;
+- symbols separate too, or, where asked for (`symbols=True`), each is a word by itself, a run of one symbol
+  counting once, and so are a sign and a decimal point before a digit: `5+3`, `5-3` and `$5` differ then.
+
+No composition is done: text in NFD has other words than in NFC, so normalise to one form first.
+"""
+
+import functools
+import unicodedata
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numba import njit
+
+from stages.kernels.buffers import text_buffers
+from stages.kernels.unicode import LIMIT, MARK, UNSPACED, WORD, char_classes, decode, lower_table
+
+SEPARATOR, IGNORED, PART, JOINING, SINGLE, SIGN, REPEATABLE = range(7)
+# PART of a word; JOINING whatever stands before it; SINGLE: a word by itself; SIGN: one if a digit follows;
+# REPEATABLE: one by itself, a run of it counting once.
+
+_ZERO_WIDTH_SPACE = 0x200B
+_VARIATION_SELECTORS = range(0xFE00, 0xFE10)
+_SIGNS, _MORE_SYMBOLS = "-.", "*/%#^"
+_NO_STATE, _IN_WORD, _IN_SINGLE = 0, 1, 2
+
+_BASIS = np.uint64(0xCBF29CE484222325)
+_PRIME = np.uint64(0x9E3779B97F4A7C15)  # odd, far from any small multiple of a power of two
+BASE = np.uint64(0xD6E8FEB86659FD93)  # odd: the base of the polynomial over words
+_GAP_HASH = np.uint64(0x8EBC6AF09C88C6E3)  # the word that a gap is, where gaps count
+
+
+class Alphabet(NamedTuple):
+    """How code points below LIMIT make words."""
+
+    kinds: np.ndarray  # uint8: SEPARATOR ... REPEATABLE
+    folded: np.ndarray  # int32: the code point that is hashed
+    gaps: bool  # is the gap between two words a word of its own
+
+
+class HashedWords(NamedTuple):
+    """The words of a text column; row i has those from offsets[i] to offsets[i + 1]."""
+
+    hashes: np.ndarray  # uint64
+    offsets: np.ndarray  # int64, rows + 1
+    starts: np.ndarray  # int64 byte positions in the data of text_buffers(); empty unless asked for
+    ends: np.ndarray
+
+
+class Shingles(NamedTuple):
+    """The shingles of a text column; row i has those from offsets[i] to offsets[i + 1]."""
+
+    hashes: np.ndarray  # uint64
+    offsets: np.ndarray  # int64, rows + 1
+
+
+def kind_of(char: str, symbols: bool = False) -> int:
+    """What one character does to words; see the module's docstring.
+
+    >>> [kind_of(c) for c in "a 橋"] == [PART, SEPARATOR, SINGLE]
+    True
+    """
+    point, category = ord(char), unicodedata.category(char)
+    bits = int(char_classes()[point])
+    if point in _VARIATION_SELECTORS or (category == "Cf" and point != _ZERO_WIDTH_SPACE):
+        return IGNORED
+    if bits & MARK:
+        return JOINING
+    if bits & WORD:
+        return SINGLE if bits & UNSPACED else PART
+    if symbols and char in _SIGNS:
+        return SIGN
+    if symbols and (char in _MORE_SYMBOLS or category in ("Sm", "Sc", "So")):
+        return REPEATABLE
+    return SEPARATOR
+
+
+@functools.cache
+def word_alphabet(symbols: bool = False) -> Alphabet:
+    """Words, with or without symbols as words of their own."""
+    kinds = np.fromiter((kind_of(chr(point), symbols) for point in range(LIMIT)), np.uint8, LIMIT)
+    folded = lower_table().copy()
+    folded[0x03C2] = 0x03C3  # final sigma
+    return Alphabet(kinds, folded, False)
+
+
+@functools.cache
+def char_alphabet(symbols: bool = False) -> Alphabet:
+    """Every letter and digit a word by itself, and one more for each gap between words."""
+    words = word_alphabet(symbols)
+    kinds = words.kinds.copy()
+    kinds[kinds == PART] = SINGLE
+    return Alphabet(kinds, words.folded, True)
+
+
+@njit(inline="always")
+def mix64(h):  # type: ignore[no-untyped-def]
+    """A bijection on 64 bits in which every bit depends on every other (splitmix64's finisher)."""
+    h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return h ^ (h >> np.uint64(31))
+
+
+@njit(cache=True, nogil=True)
+def bound_words(data, start, end, kinds, gaps):  # type: ignore[no-untyped-def]
+    """No more words than this are in data[start:end]: at most one too many for each non-ASCII character."""
+    words = 1
+    in_word = False
+    for i in range(start, end):
+        byte = data[i]
+        if byte < 0x80:
+            kind = kinds[byte]
+            part = kind == PART
+            words += (part and not in_word) + (kind >= SINGLE) + (gaps and kind == SEPARATOR)
+            in_word = part
+        else:
+            words += (byte >= 0xC0) * (2 if gaps else 1)
+            in_word = False
+    return words
+
+
+@njit(inline="always")
+def _is_digit(data, i, end):  # type: ignore[no-untyped-def]
+    return i < end and 0x30 <= data[i] <= 0x39
+
+
+@njit(cache=True, nogil=True)
+def scan_words(data, start, end, kinds, folded, gaps, hashes, starts, ends):  # type: ignore[no-untyped-def]
+    """Hashes of the words of data[start:end], in order; also their byte positions if `starts` has a size.
+
+    `hashes` (and `starts`, `ends`) must have room for bound_words() entries. Returns the number of words.
+    """
+    located = starts.size > 0
+    count = 0
+    state, h, first, last, symbol, gap = _NO_STATE, _BASIS, 0, 0, np.int64(-1), False
+    i = start
+    while i < end:
+        at = i
+        if data[i] < 0x80:
+            point = np.int64(data[i])
+            i += 1
+        else:
+            point, size = decode(data, i)
+            i += size
+        if point < LIMIT:
+            kind, low = np.int64(kinds[point]), np.uint64(folded[point])
+        else:  # planes 2 and 3 are Han; plane 14 holds tags and variation selectors
+            kind, low = np.int64(SEPARATOR), np.uint64(point)
+            if point < 0x40000:
+                kind = np.int64(SINGLE)
+            elif 0xE0000 <= point < 0xE1000:
+                kind = np.int64(IGNORED)
+        if kind == SIGN:
+            kind = np.int64(REPEATABLE if _is_digit(data, i, end) else SEPARATOR)
+        if kind == PART and state == _IN_WORD:
+            h = (h ^ low) * _PRIME
+            last = i
+            continue
+        if kind == IGNORED:
+            continue
+        if kind == JOINING:
+            if state != _NO_STATE:
+                h = (h ^ low) * _PRIME
+                last = i
+            continue
+        if kind == REPEATABLE and symbol == point:
+            continue
+        if state != _NO_STATE:
+            hashes[count] = mix64(h)
+            if located:
+                starts[count] = first
+                ends[count] = last
+            count += 1
+        if kind == SEPARATOR:
+            state, symbol, gap = _NO_STATE, np.int64(-1), True
+            continue
+        if gaps and gap and count:
+            hashes[count] = _GAP_HASH
+            if located:
+                starts[count] = last
+                ends[count] = at
+            count += 1
+        gap = False
+        symbol = point if kind == REPEATABLE else np.int64(-1)
+        state = _IN_WORD if kind == PART else _IN_SINGLE
+        h = (_BASIS ^ low) * _PRIME
+        first, last = at, i
+    if state != _NO_STATE:
+        hashes[count] = mix64(h)
+        if located:
+            starts[count] = first
+            ends[count] = last
+        count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def roll_shingles(words, count, n, out):  # type: ignore[no-untyped-def]
+    """A hash for each run of n of the first `count` words; fewer words than n are one shingle, none are none.
+
+    Returns the number of shingles, which is at most `count`.
+    """
+    if count == 0:
+        return 0
+    width = min(n, count)
+    power = np.uint64(1)
+    for _ in range(width):
+        power *= BASE
+    h = np.uint64(0)
+    for i in range(width):
+        h = h * BASE + words[i]
+    out[0] = mix64(h)
+    for i in range(width, count):
+        h = h * BASE + words[i] - words[i - width] * power
+        out[i - width + 1] = mix64(h)
+    return count - width + 1
+
+
+@njit(cache=True, nogil=True)
+def _hash_column(data, offsets, kinds, folded, gaps, located):  # type: ignore[no-untyped-def]
+    rows = offsets.size - 1
+    bounds = np.zeros(rows + 1, np.int64)
+    for row in range(rows):
+        bounds[row + 1] = bounds[row] + bound_words(data, offsets[row], offsets[row + 1], kinds, gaps)
+    hashes = np.empty(bounds[rows], np.uint64)
+    places = bounds[rows] if located else 0
+    starts, ends = np.empty(places, np.int64), np.empty(places, np.int64)
+    found = np.zeros(rows + 1, np.int64)
+    at = 0
+    for row in range(rows):
+        s, e = (starts[at:], ends[at:]) if located else (starts, ends)
+        at += scan_words(data, offsets[row], offsets[row + 1], kinds, folded, gaps, hashes[at:], s, e)
+        found[row + 1] = at
+    places = at if located else 0
+    return hashes[:at].copy(), found, starts[:places].copy(), ends[:places].copy()
+
+
+@njit(cache=True, nogil=True)
+def _shingle_column(hashes, offsets, n):  # type: ignore[no-untyped-def]
+    rows = offsets.size - 1
+    out = np.empty(hashes.size, np.uint64)
+    found = np.zeros(rows + 1, np.int64)
+    at = 0
+    for row in range(rows):
+        at += roll_shingles(hashes[offsets[row] :], offsets[row + 1] - offsets[row], n, out[at:])
+        found[row + 1] = at
+    return out[:at].copy(), found
+
+
+def hash_words(column: pa.Array, alphabet: Alphabet, located: bool = False) -> HashedWords:
+    """The words of every row of a text column; a null has none.
+
+    Args:
+        column: (large_)string.
+        alphabet: word_alphabet() or char_alphabet().
+        located: also where each word stands, in bytes of text_buffers()' data.
+
+    >>> words = hash_words(pa.array(["One, two", None, "ONE"]), word_alphabet())
+    >>> words.offsets.tolist(), bool(words.hashes[0] == words.hashes[2])
+    ([0, 2, 2, 3], True)
+    """
+    data, offsets = text_buffers(column)
+    return HashedWords(*_hash_column(data, offsets, *alphabet, located))
+
+
+def shingle(words: HashedWords, n: int) -> Shingles:
+    """Runs of n words of every row, repeats included; a row of 1 to n-1 words is one shingle.
+
+    >>> words = hash_words(pa.array(["a b c d", "a b", ""]), word_alphabet())
+    >>> shingle(words, 3).offsets.tolist()
+    [0, 2, 3, 3]
+    """
+    return Shingles(*_shingle_column(words.hashes, words.offsets, n))

@@ -1,0 +1,1 @@
+"""What must not reach a model: personal data and abusive words."""

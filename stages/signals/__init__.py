@@ -1,0 +1,1 @@
+"""Numbers and labels about a document; verdicts on them are the business of `filters`."""

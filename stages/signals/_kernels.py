@@ -1,0 +1,260 @@
+"""One compiled pass over the text for words and lines, then one over its words for n-grams.
+
+Everything is counted as an integer, so that the oracle in the tests can agree to the last count; `text.py`
+makes ratios of it. Lines, paragraphs and n-grams are compared by 64-bit hashes, without a look back at the
+text: among 10^6 lines of one document two different ones share a hash with probability 3e-8.
+
+Arrays are sized before the scan and never reassigned in it: growing them inside made the loop ten times
+slower (reference counting of every array on every character).
+"""
+
+import numpy as np
+from numba import njit
+
+from stages.kernels.unicode import LETTER, LIMIT, MARK, SPACE, UNSPACED, WORD, decode
+from stages.signals._ngram_kernels import (
+    BASE,
+    DUPLICATE_SIZES,
+    PASSES,
+    TOP_SIZES,
+    add,
+    count_ngrams,
+    mask_for,
+    mix,
+    new_table,
+)
+
+# What a character can be beyond its Unicode class: bits above the eight of char_classes().
+BULLET, TERMINAL, COUNTED = 1 << 8, 1 << 9, 1 << 10
+SHORT_LINE_CHARS = 30  # FineWeb: a line of at most 30 characters is short
+FULL_STOP, HASH_SIGN, BRACE, ELLIPSIS, NEWLINE = 0x2E, 0x23, 0x7B, 0x2026, 0x0A
+
+COUNTS = (
+    *("chars", "tokens", "words", "word_chars", "spaced_words", "spaced_word_chars", "max_word_chars"),
+    *("alpha_words", "stop_words", "hashes", "ellipses", "braces", "newlines"),
+    *("lines", "line_chars", "bullet_lines", "ellipsis_lines", "terminal_lines", "short_lines"),
+    *("duplicate_lines", "duplicate_line_chars"),
+    *("paragraphs", "duplicate_paragraphs", "duplicate_paragraph_chars"),
+    *(f"top_{n}gram_chars" for n in TOP_SIZES),
+    *(f"duplicate_{n}gram_chars" for n in DUPLICATE_SIZES),
+)
+WIDTH = len(COUNTS)
+WORDS = COUNTS.index("words")
+NGRAMS = COUNTS.index("top_2gram_chars")
+
+_BASIS = np.uint64(0xCBF29CE484222325)
+_PRIME = np.uint64(0x100000001B3)
+_PARAGRAPH = np.uint64(0xD6E8FEB86659FD93)  # keeps a paragraph of one line apart from that line
+_CLASS = 0xFF
+_NONE, _SPACED, _SINGLE = 0, 1, 2  # the token being read: none, between spaces, one unspaced character
+
+
+@njit(cache=True, nogil=True)
+def _line_and_word_bounds(data, start, end):
+    """How many lines and words data[start:end] has at most, from its bytes.
+
+    A word begins the text, or follows a space (control bytes and blank, or a character of lead byte 0xC2 or
+    0xE0 and above), or stands at or after an unspaced character (lead byte 0xE0 and above).
+    """
+    lines, words = 1, 1
+    for i in range(start, end):
+        byte = data[i]
+        lines += byte == NEWLINE
+        words += (byte <= 0x20) + (byte == 0xC2) + 2 * (byte >= 0xE0)
+    return lines, words
+
+
+@njit(cache=True, nogil=True)
+def hash_word(points):
+    """The hash that the scan gives a word of these lower-cased code points."""
+    h = _BASIS
+    for point in points:
+        h = (h ^ np.uint64(point)) * _PRIME
+    return mix(h)
+
+
+@njit(cache=True, nogil=True)
+def _scan(data, start, end, kinds, lower, stops, stop_bits, table, mark, mask, hashes, ends, out):
+    """Characters, words, lines and paragraphs of data[start:end] into `out`.
+
+    Fills hashes[k] with the polynomial hash of the first k words and ends[k] with their length in characters.
+    """
+    chars = tokens = words = spaced = spaced_chars = longest = alpha = 0
+    signs = ellipses = braces = newlines = 0
+    lines = line_chars = bullets = trailing = terminal = short = same_lines = same_line_chars = 0
+    paragraphs = same_paragraphs = same_paragraph_chars = 0
+    found = np.uint64(0)
+    state, length, word_length, word_class, h, word_hash = _NONE, 0, 0, 0, _BASIS, _BASIS
+    line_run, line_length, line_h, line_hash, first, last, dots, last_dots = 0, 0, _BASIS, _BASIS, 0, 0, 0, 0
+    paragraph_chars, paragraph_hash = 0, _PARAGRAPH
+    hashes[0] = np.uint64(0)
+    ends[0] = 0
+    i = start
+    while i <= end:
+        point = np.int64(NEWLINE)  # the end of the text ends its last word and line
+        if i == end:
+            i += 1
+        else:
+            chars += 1
+            if data[i] < 0x80:
+                point = np.int64(data[i])
+                i += 1
+            else:
+                point, size = decode(data, i)
+                i += size
+        if point < LIMIT:
+            kind, low = np.int64(kinds[point]), np.int64(lower[point])
+        else:
+            kind, low = (LETTER | UNSPACED if point < 0x40000 else 0), point
+        # --- which token the character belongs to
+        begins = False
+        after = state
+        if kind & SPACE:
+            after = _NONE
+        elif (kind & _CLASS) != 0 and not (kind & MARK and state != _NONE):
+            if kind & UNSPACED:
+                after, begins = _SINGLE, True
+            else:
+                after, begins = _SPACED, state != _SPACED
+        if state != _NONE and (begins or after == _NONE) and word_length:
+            words += 1
+            mixed = mix(word_hash)
+            hashes[words] = hashes[words - 1] * BASE + mixed
+            ends[words] = ends[words - 1] + word_length
+            alpha += 1 if word_class & LETTER else 0
+            longest = max(longest, word_length)
+            if state == _SPACED:
+                spaced += 1
+                spaced_chars += word_length
+            if (stop_bits >> (mixed & np.uint64(63))) & np.uint64(1):
+                for k in range(stops.size):
+                    if stops[k] == mixed:
+                        found |= np.uint64(1) << np.uint64(k)
+        state = after
+        if begins:
+            tokens += 1
+            length, word_length, word_class, h = 0, 0, 0, _BASIS
+        if kind & SPACE:
+            dots = 0
+            if point != NEWLINE:
+                if line_run:
+                    line_run += 1
+                    line_h = (line_h ^ np.uint64(point)) * _PRIME
+                continue
+            newlines += 1
+            if line_length:
+                lines += 1
+                line_chars += line_length
+                bullets += 1 if first & BULLET else 0
+                terminal += 1 if last & TERMINAL else 0
+                trailing += 1 if last_dots >= 3 or last_dots < 0 else 0
+                short += 1 if line_length <= SHORT_LINE_CHARS else 0
+                if table.seen[add(table, mark, mask, mix(line_hash))] > 1:
+                    same_lines += 1
+                    same_line_chars += line_length
+                paragraph_chars += line_length
+                paragraph_hash = mix(paragraph_hash * BASE + line_hash)
+            if paragraph_chars and (line_length == 0 or i > end):
+                paragraphs += 1
+                if table.seen[add(table, mark, mask, paragraph_hash)] > 1:
+                    same_paragraphs += 1
+                    same_paragraph_chars += paragraph_chars
+                paragraph_chars, paragraph_hash = 0, _PARAGRAPH
+            line_run, line_length, line_h, first = 0, 0, _BASIS, 0
+            continue
+        # --- a visible character: its word and its line
+        if state != _NONE and (length or kind & WORD):
+            length += 1
+            h = (h ^ np.uint64(low)) * _PRIME
+            if kind & WORD:
+                word_length, word_hash = length, h
+                word_class |= kind
+        if line_run == 0:
+            first = kind
+        last = kind
+        line_run += 1
+        line_h = (line_h ^ np.uint64(point)) * _PRIME
+        line_length, line_hash = line_run, line_h
+        last_dots = 0
+        if kind & COUNTED:
+            if point == FULL_STOP:
+                dots += 1
+                ellipses += 1 if dots % 3 == 0 else 0
+                last_dots = dots
+                continue
+            if point == ELLIPSIS:
+                ellipses += 1
+                last_dots = -1
+            signs += 1 if point == HASH_SIGN else 0
+            braces += 1 if point == BRACE else 0
+        dots = 0
+    distinct = 0
+    while found:
+        found &= found - np.uint64(1)
+        distinct += 1
+    row = (
+        *(
+            chars,
+            tokens,
+            words,
+            ends[words],
+            spaced,
+            spaced_chars,
+            longest,
+            alpha,
+            distinct,
+            signs,
+            ellipses,
+            braces,
+        ),
+        *(newlines - 1, lines, line_chars, bullets, trailing, terminal, short, same_lines, same_line_chars),
+        *(paragraphs, same_paragraphs, same_paragraph_chars),
+    )
+    for k in range(len(row)):
+        out[k] = row[k]
+
+
+@njit(cache=True, nogil=True)
+def count_text(data, offsets, kinds, lower, stops):
+    """All of COUNTS for each row of a text column, in time linear in its bytes.
+
+    Args:
+        data: uint8, the bytes of all texts, from text_buffers().
+        offsets: int64, one more than rows, from text_buffers().
+        kinds: uint16, char_classes() with BULLET, TERMINAL and COUNTED added.
+        lower: int32, lower_table().
+        stops: uint64, hash_word() of at most 64 stop words.
+
+    Returns:
+        int64, shape (rows, WIDTH).
+    """
+    rows = offsets.size - 1
+    out = np.zeros((rows, WIDTH), np.int64)
+    hashes, ends = np.empty(0, np.uint64), np.empty(0, np.int64)
+    slots, runs, may_repeat = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.bool_)
+    table, mark = new_table(64), 1
+    stop_bits = np.uint64(0)
+    for k in range(stops.size):
+        stop_bits |= np.uint64(1) << (stops[k] & np.uint64(63))
+    for row in range(rows):
+        start, end = offsets[row], offsets[row + 1]
+        if start == end:
+            continue
+        lines, words = _line_and_word_bounds(data, start, end)
+        if words >= hashes.size:
+            hashes, ends = np.empty(words + 1, np.uint64), np.empty(words + 1, np.int64)
+        mask = mask_for(2 * lines)  # each line, and at worst a paragraph for each
+        if mask >= table.keys.size:
+            table = new_table(mask + 1)
+        _scan(data, start, end, kinds, lower, stops, stop_bits, table, mark, mask, hashes, ends, out[row])
+        words = out[row, WORDS]
+        if words > slots.size:
+            slots, runs = np.empty(2 * words, np.int64), np.empty(2 * words, np.int64)
+            may_repeat = np.empty(2 * words, np.bool_)
+        mask = mask_for(words)
+        if mask >= table.keys.size:
+            table = new_table(mask + 1)
+        ngrams = out[row, NGRAMS:]
+        count_ngrams(words, hashes, ends, may_repeat, slots, runs, table, mark + 1, mask, ngrams)
+        mark += 1 + PASSES
+    return out

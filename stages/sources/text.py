@@ -1,0 +1,65 @@
+"""Plain text files, each a document."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import pyarrow as pa
+from pydantic import Field
+
+from pipeline.schema import ORIGIN, TEXT
+from pipeline.stage import Damage
+from stages.sources._documents import KEY, read_whole
+from stages.sources._files import BATCH_BYTES, GroupedFiles
+from stages.sources._rows import Rows
+
+COLUMNS = pa.schema([ORIGIN, TEXT])
+
+
+class ReadText(GroupedFiles):
+    """Read text files: one row a file, its line breaks as they are."""
+
+    suffixes = (".txt", ".md", ".rst", ".text")
+    libraries = ("zstandard",)
+
+    charset: str = Field("utf-8", description="charset of every file; a byte order mark is taken off UTF-8")
+    errors: Literal["strict", "replace"] = Field(
+        "strict",
+        description="bytes that are no text: strict counts the file as failed, replace writes U+FFFD",
+    )
+
+    def problems(self) -> list[str]:
+        """Also a charset that Python does not know."""
+        found = list(super().problems())
+        try:
+            known = isinstance(b"".decode(self.charset), str)
+        except (LookupError, ValueError):
+            known = False
+        if not known:
+            found.append(
+                f"charset: '{self.charset}' is unknown; write one such as utf-8, cp1252 or shift_jis"
+            )
+        return found
+
+    def writes(self) -> pa.Schema:
+        """Origin and text."""
+        return COLUMNS
+
+    def read(self, split: str, resource: None) -> Iterator[pa.RecordBatch | Damage]:  # noqa: ARG002
+        """The group's files, sorted by path."""
+        rows, base = Rows(self.writes(), self.batch_rows, BATCH_BYTES), self.base()
+        for url in self.files(split):
+            file = self.relative(url, base)
+            data = read_whole(url, file, self.max_record_bytes)
+            if isinstance(data, Damage):
+                yield data
+                continue
+            try:
+                text = data.decode(self.charset, self.errors).removeprefix("\ufeff")
+            except UnicodeDecodeError as error:
+                detail = (
+                    f"not {self.charset}: {error.reason} at byte {error.start}; errors: replace would keep it"
+                )
+                yield Damage(file, KEY, error.start, "bad_charset", detail)
+                continue
+            yield from rows.add(file, KEY, 0, {"text": text})
+        yield from rows.flush()

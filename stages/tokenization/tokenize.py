@@ -1,0 +1,165 @@
+"""Turn text into token ids, with the place in the text where each token ends."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from pipeline.schema import INPUT_IDS, TEXT, TOKEN_COUNT, TOKEN_ENDS, TOKENIZER
+from pipeline.stage import MapStage, Marks
+from shards.format import TokenizerInfo
+from shards.tokenizer import tokenizer_info
+from stages.tokenization._tokenizers import Encoded, FileTokenizer, open_tokenizer, tokenizer_file
+
+
+class Reason(StrEnum):
+    """Too short or too long, in tokens."""
+
+    TOO_FEW_TOKENS = "too_few_tokens"
+    TOO_MANY_TOKENS = "too_many_tokens"
+
+
+def add_specials(encoded: Encoded, chars: np.ndarray, bos: int | None, eos: int | None) -> Encoded:
+    """Put special tokens around every text; BOS ends at 0, EOS at the end of the text.
+
+    Args:
+        encoded: tokens without special tokens.
+        chars: length of each text in code points.
+        bos: id to put first, or None.
+        eos: id to put last, or None.
+    """
+    before, after = int(bos is not None), int(eos is not None)
+    texts = len(encoded.offsets) - 1
+    lengths = np.diff(encoded.offsets)
+    offsets = encoded.offsets + (before + after) * np.arange(texts + 1)
+    ids, ends = np.empty(offsets[-1], np.uint32), np.empty(offsets[-1], np.uint32)
+    # token j of text i moves past the specials of the texts before it and its own BOS
+    places = np.arange(len(encoded.ids)) + np.repeat((before + after) * np.arange(texts) + before, lengths)
+    ids[places], ends[places] = encoded.ids, encoded.ends
+    if bos is not None:
+        ids[offsets[:-1]], ends[offsets[:-1]] = bos, 0
+    if eos is not None:
+        ids[offsets[1:] - 1], ends[offsets[1:] - 1] = eos, chars
+    return Encoded(ids, offsets, ends)
+
+
+def length_reasons(counts: np.ndarray, min_tokens: int | None, max_tokens: int | None) -> pa.Array:
+    """The reason to reject each text, or null; thresholds are inclusive, None = off."""
+    reject = np.full(len(counts), None, object)
+    if max_tokens is not None:
+        reject[counts > max_tokens] = Reason.TOO_MANY_TOKENS.value
+    if min_tokens is not None:
+        reject[counts < min_tokens] = Reason.TOO_FEW_TOKENS.value
+    return pa.array(reject, pa.string())
+
+
+def missing_specials(info: TokenizerInfo, add_bos: bool, add_eos: bool) -> list[str]:
+    """What `add_bos` and `add_eos` ask for and the tokenizer does not have, one sentence each."""
+    wanted = (("bos", add_bos, info.bos_id, "begins"), ("eos", add_eos, info.eos_id, "ends"))
+    return [
+        f"add_{what} is true, but the tokenizer does not say which token {verb} a document; "
+        f"set {what}_token to one of its tokens, or add_{what}: false"
+        for what, asked, token_id, verb in wanted
+        if asked and token_id is None
+    ]
+
+
+class Tokenize(MapStage[FileTokenizer]):
+    """Encode each document; strings such as `<|endoftext|>` in it stay text."""
+
+    reasons = Reason
+    sides: ClassVar[Mapping[str, str]] = {"tokenizer": "folder of train_tokenizer"}
+    libraries: ClassVar[Sequence[str]] = ("tokenizers", "sentencepiece")
+    summarize: ClassVar[Mapping[str, Literal["sum", "values"]]] = {"token_count": "sum"}
+
+    tokenizer: str | None = Field(
+        None,
+        description="path of a tokenizer.json, SentencePiece .model or known .tiktoken file, or a name in "
+        "`corpusmill models`; null: the side input `tokenizer`",
+    )
+    add_bos: bool = Field(False, description="put the token that begins a document before each")
+    add_eos: bool = Field(True, description="put the token that ends a document after each")
+    bos_token: str | None = Field(
+        None, description="the token that begins a document; null: the usual names are tried"
+    )
+    eos_token: str | None = Field(
+        None, description="the token that ends a document; null: the usual names are tried"
+    )
+    min_tokens: int | None = Field(
+        None, ge=1, description="tokens, special ones included; null turns the rule off"
+    )
+    max_tokens: int | None = Field(
+        None, ge=1, description="tokens, special ones included; null turns the rule off"
+    )
+
+    def reads(self) -> pa.Schema:
+        """The text; null counts as empty."""
+        return pa.schema([TEXT])
+
+    def writes(self) -> pa.Schema:
+        """Ids, where they end in the text, their number, and whose ids they are."""
+        return pa.schema([INPUT_IDS, TOKEN_ENDS, TOKEN_COUNT, TOKENIZER])
+
+    def needs_side(self) -> Sequence[str]:
+        """A tokenizer from another node, unless the param names one."""
+        return () if self.tokenizer is not None else ("tokenizer",)
+
+    def resources(self) -> Sequence[Path]:
+        """The tokenizer's file."""
+        return () if self.tokenizer is None else (tokenizer_file(self.tokenizer, {}),)
+
+    def problems(self) -> Sequence[str]:
+        """Thresholds that cross, a file that is no tokenizer, special tokens that it does not have."""
+        found: list[str] = []
+        if self.min_tokens is not None and self.max_tokens is not None and self.min_tokens > self.max_tokens:
+            found.append(
+                f"min_tokens {self.min_tokens} is above max_tokens {self.max_tokens}; swap them"
+            )
+        path = None if self.tokenizer is None else tokenizer_file(self.tokenizer, {})
+        if path is None or not path.is_file():  # a missing file is reported by who asks resources()
+            return found
+        try:
+            info = tokenizer_info(path, bos_token=self.bos_token, eos_token=self.eos_token)
+        except ValueError as error:
+            return [*found, str(error)]
+        return [*found, *missing_specials(info, self.add_bos, self.add_eos)]
+
+    def open(self, side: Mapping[str, Path]) -> FileTokenizer:
+        """Load the tokenizer.
+
+        Raises:
+            ValueError: it lacks a special token that the params ask for.
+        """
+        path = tokenizer_file(self.tokenizer, side)
+        tokenizer = open_tokenizer(path, bos_token=self.bos_token, eos_token=self.eos_token)
+        missing = missing_specials(tokenizer.info, self.add_bos, self.add_eos)
+        if missing:
+            raise ValueError(f"{path}: {'; '.join(missing)}")
+        return tokenizer
+
+    def annotate(self, batch: pa.RecordBatch, resource: FileTokenizer) -> Marks:
+        """Ids and counts of each row; rows of too few or too many tokens are rejected."""
+        text = pc.fill_null(batch.column("text"), "")
+        chars = pc.utf8_length(text).to_numpy(zero_copy_only=False)
+        info = resource.info
+        bos, eos = info.bos_id if self.add_bos else None, info.eos_id if self.add_eos else None
+        encoded = add_specials(resource.encode_batch(text.to_pylist()), chars, bos, eos)
+        counts = np.diff(encoded.offsets)
+        rows = batch.num_rows
+        codes = pa.array(np.zeros(rows, np.int32))
+        columns = {
+            "input_ids": pa.LargeListArray.from_arrays(encoded.offsets, encoded.ids),
+            "token_ends": pa.LargeListArray.from_arrays(encoded.offsets, encoded.ends),
+            "token_count": pa.array(counts.astype(np.int32)),
+            "tokenizer": pa.DictionaryArray.from_arrays(codes, pa.array([info.sha256], pa.string())),
+        }
+        reject = length_reasons(counts, self.min_tokens, self.max_tokens)
+        if reject.null_count == rows:
+            return Marks(columns)
+        evidence = pa.StructArray.from_arrays([columns["token_count"]], names=["token_count"])
+        return Marks(columns, reject, evidence)
