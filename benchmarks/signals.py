@@ -27,11 +27,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the oracle lives
 import pyarrow as pa
 
 from stages.filters.gopher import GopherRepetition, GopherRules
-from stages.signals.text import BULLETS, STOP_WORDS, TERMINALS, text_signals
+from stages.signals.text import BULLETS, STOP_WORDS, TERMINALS, count_signals, text_signals
 from tests.stages.signals.oracle import counts_of, duplicate_ngram_chars, repeats, top_ngram_chars
 
 FILES = ("nltk_gutenberg", "nltk_state_union", "nltk_inaugural")
+LANGUAGES = {
+    "de": "eltec_deu_sample",
+    "fr": "eltec_fra_sample",
+    "es": "eltec_spa_sample",
+    "en": "nltk_gutenberg",
+    "ja": "aozora_ja_pd_sample",
+    "zh": "poetry_zh_sample",
+    "de_law": "gesetze_de_sample",
+    "en_markdown": "rust_rfcs_sample",
+}
 DOCUMENT_BYTES = 2600
+PIECE_CHARS, MAX_PIECES = 3000, 1500  # of each language, from the first ten pieces of each document
 ROUNDS = 5
 
 
@@ -94,6 +105,26 @@ def split_numbers(text):
         *(top_ngram_chars(words, n) for n in (2, 3, 4)),
         *(duplicate_ngram_chars(words, n) for n in range(5, 11)),
     ]
+
+
+def share_in_words(column):
+    counts = count_signals(column)
+    return float(counts["word_chars"].sum() / counts["chars"].sum())
+
+
+def rejections(folder, name):
+    """What the rules say of pieces of a file, without the English stop words."""
+    pieces = []
+    with gzip.open(folder / "text" / f"{name}.jsonl.gz", "rt", encoding="utf-8") as rows:
+        for row in rows:
+            text = json.loads(row)["text"][: 10 * PIECE_CHARS]
+            pieces += [text[k : k + PIECE_CHARS] for k in range(0, len(text), PIECE_CHARS)]
+    pieces = pieces[:MAX_PIECES]
+    batch = pa.RecordBatch.from_pydict(text_signals(pa.array(pieces, pa.large_string())))
+    found = {"pieces": len(pieces)}
+    for rules in (GopherRules(min_stop_words=None), GopherRepetition()):
+        found |= Counter(rules.annotate(batch, None).reject.drop_null().to_pylist())
+    return found
 
 
 def datatrove_filters():
@@ -167,6 +198,8 @@ def main():
         "results": results,
         "cost_relative_to_signals_and_rules": ratios,
         "gopher_rules": dict(sorted(reasons.items())),
+        "share_of_chars_in_words": round(share_in_words(column), 3),
+        "rejections": {language: rejections(options.data, name) for language, name in LANGUAGES.items()},
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "versions": {name: metadata.version(name) for name in ("numba", "numpy", "pyarrow")},
         "machine": {"python": platform.python_version(), "cpu": platform.processor() or platform.machine()},

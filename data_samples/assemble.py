@@ -1,7 +1,7 @@
-"""Makes every file of data_samples/ but the sources of its text: `python data_samples/assemble.py [--check]`.
+"""Makes the files of data_samples/ from _content/: `python data_samples/assemble.py [--check]`.
 
-Without a clock, an RNG or a network, so the same Python packages give the same bytes. Compressors of another
-version may pack the same content into other bytes; `--check` therefore compares contents, and the checksums of
+Without a clock, an RNG or a network, so the same packages give the same bytes. Compressors of another version
+may pack the same content into other bytes; `--check` therefore compares contents, and the checksums of
 SHA256SUMS tell whether the committed bytes are whole.
 """
 

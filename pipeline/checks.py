@@ -119,19 +119,31 @@ def columns_exist(graph: Graph, _: frozenset[str]) -> Iterator[Problem]:
         for field in node.stage.reads():
             index = have.get_field_index(field.name)
             who = f"node '{node.name}' ({node.stage_name}) reads column '{field.name}'"
+            lacking = [str(e) for e in node.inputs if field.name not in graph.schemas[e.node, e.port].names]
             if index < 0:
-                yield Problem(_at(node), f"{who}, {_why_missing(graph, node, field.name, have.names)}")
+                yield Problem(_at(node), f"{who}, which no node before it writes; {did_you_mean(field.name, have.names)}")
+            elif lacking:
+                yield Problem(
+                    _at(node),
+                    f"{who}, which its input '{lacking[0]}' lacks; every input of a union must have what is read",
+                )
             elif have.field(index).type != field.type:
                 yield Problem(_at(node), f"{who} as {field.type}, but it is {have.field(index).type}")
 
 
-def _why_missing(graph: Graph, node: Node, column: str, have: list[str]) -> str:
-    lacking = [str(e) for e in node.inputs if column not in graph.schemas[e.node, e.port].names]
-    if len(lacking) < len(node.inputs):
-        if not lacking:
-            return "which its inputs write with different types; make them agree"
-        return f"which its input '{lacking[0]}' lacks; give every input of a union the same columns"
-    return f"which no node before it writes; {did_you_mean(column, have)}"
+def unions_agree(graph: Graph, _: frozenset[str]) -> Iterator[Problem]:
+    """A column that several inputs of a node have is of one type."""
+    for node in graph.nodes.values():
+        have = graph.input_schema(node.name)
+        for edge in node.inputs[1:]:
+            for field in graph.schemas[edge.node, edge.port]:
+                first = have.field(field.name).type
+                if field.type != first:
+                    yield Problem(
+                        _at(node, "inputs"),
+                        f"node '{node.name}': its inputs have column '{field.name}' as {first} and, from '{edge}', "
+                        f"as {field.type}; make them agree",
+                    )
 
 
 def where_columns_exist(graph: Graph, _: frozenset[str]) -> Iterator[Problem]:
@@ -193,4 +205,4 @@ def _overlap(a: Edge, b: Edge) -> bool:
 
 
 SHAPE: tuple[Check, ...] = (names_are_plain, inputs_exist, inputs_fit_kind, sides_fit, no_cycle, everything_is_read)
-CONTENT: tuple[Check, ...] = (columns_exist, where_columns_exist, resources_exist, stages_agree)
+CONTENT: tuple[Check, ...] = (columns_exist, unions_agree, where_columns_exist, resources_exist, stages_agree)

@@ -120,16 +120,17 @@ class Graph:
         return union_fields(schemas)
 
     def input_schema(self, name: str) -> pa.Schema:
-        """Columns that reach a node: those that all its inputs share, with the same type."""
+        """Columns that reach a node: those of all its inputs, null in rows of an input that lacks one."""
         return pa.schema(self._merged(self.nodes[name], self.schemas))
 
 
 def union_fields(schemas: Iterable[pa.Schema]) -> list[pa.Field]:
-    """Fields that every schema has with one type, in the order of the first."""
-    first, *rest = list(schemas) or [pa.schema([])]
-    return [
-        f for f in first if all((i := s.get_field_index(f.name)) >= 0 and s.field(i).type == f.type for s in rest)
-    ]
+    """Fields of any of the schemas, in the order they come; the first one's type stands."""
+    found: dict[str, pa.Field] = {}
+    for schema in schemas:
+        for field in schema:
+            found.setdefault(field.name, field)
+    return list(found.values())
 
 
 def overlay(base: Iterable[pa.Field], stage: Stage[Any]) -> pa.Schema:

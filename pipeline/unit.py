@@ -62,7 +62,7 @@ class LevelUnit:
         self._spools: dict[tuple[str, int], Spool] = {}
         self._writers: dict[Entry, TableWriter] = {}
         self._emits: dict[str, list[pa.Table]] = {}
-        self._bases: dict[str, int] = {}
+        self._input_schema = functools.cache(plan.graph.input_schema)
 
     # --- wiring ---------------------------------------------------------------------------------
 
@@ -127,7 +127,7 @@ class LevelUnit:
         if edge.where:
             batch = batch.filter(chosen(edge, batch))
         if len(self.nodes[step.node].inputs) > 1:
-            batch = batch.select(self.plan.graph.input_schema(step.node).names)
+            batch = with_nulls(batch, self._input_schema(step.node))
         if batch.num_rows == 0:
             return
         self.books.add(step.node, self.given.source, "in", batch.num_rows)

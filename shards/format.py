@@ -20,7 +20,7 @@ FORMAT = "corpusmill-token-shards"
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 NO_LOSS = -100  # the label of a token that is read but not learnt
-NO_SPAN = -1  # start and end of a piece whose place in the document's text is not known (rendered dialogues)
+NO_SPAN = -1  # start and end of a piece whose place in the document's text is not known
 
 PIECE_TYPE = pa.struct(
     [("id", pa.string()), ("start", pa.int64()), ("end", pa.int64()), ("tokens", pa.int32())]

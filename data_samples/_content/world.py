@@ -88,7 +88,7 @@ class World:
         """The whole of expected.json."""
         self.expected["boilerplate"]["strings"] = list(BOILERPLATE)
         about = (
-            "What is planted in data_samples/, by document URL (WARC-Target-URI, or `url` of a row). Written by "
+            "What is planted in data_samples/, by document URL (WARC-Target-URI, or `url` of a row). Made by "
             "assemble.py together with the data; tests/test_data_samples.py proves its claims."
         )
         counts = {f: record_counts(p) for f, p in self.pages.items()} | {

@@ -103,12 +103,12 @@ def count_terms(column: pa.Array, automaton: Any) -> WordCounts:
 
 
 def dialogue_texts(messages: pa.Array) -> pa.Array:
-    """What is said in each dialogue, turn by turn, a line each; null becomes empty."""
+    """What is said in each dialogue, turn by turn, with a ¶ between, which no term spans; null becomes empty."""
     content = pc.fill_null(pc.struct_field(pc.list_flatten(messages), "content"), "")
     lengths = pc.fill_null(pc.list_value_length(messages), 0).to_numpy()
     offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int64())
     lists = pa.LargeListArray.from_arrays(offsets, content.cast(pa.large_string()))
-    return pc.binary_join(lists, pa.scalar("\n", pa.large_string()))
+    return pc.binary_join(lists, pa.scalar("\n¶\n", pa.large_string()))
 
 
 class BadWords(MapStage[Any]):

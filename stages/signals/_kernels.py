@@ -8,6 +8,9 @@ Arrays are sized before the scan and never reassigned in it: growing them inside
 slower (reference counting of every array on every character).
 """
 
+# mypy: disable-error-code="assignment"
+# numba unifies int and int64; mypy cannot know
+
 import numpy as np
 from numba import njit
 
@@ -243,7 +246,7 @@ def count_text(data, offsets, kinds, lower, stops):
         lines, words = _line_and_word_bounds(data, start, end)
         if words >= hashes.size:
             hashes, ends = np.empty(words + 1, np.uint64), np.empty(words + 1, np.int64)
-        mask = mask_for(2 * lines)  # each line, and at worst a paragraph for each
+        mask = mask_for(lines + 1)  # full lines and paragraphs together, since a blank line parts paragraphs
         if mask >= table.keys.size:
             table = new_table(mask + 1)
         _scan(data, start, end, kinds, lower, stops, stop_bits, table, mark, mask, hashes, ends, out[row])

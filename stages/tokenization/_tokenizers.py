@@ -5,6 +5,7 @@ special tokens, nothing is padded, nothing is cut off, and nothing is put before
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -65,10 +66,10 @@ class FileTokenizer:
         for call in _calls(texts):
             for tokens in self._encode(call):
                 ids.append(np.array(tokens.ids, np.uint32))
-                spans = np.array(tokens.spans, np.uint32).reshape(-1, 2)
                 # A token that is part of a character ends where the character ends, so ends may stand still;
                 # normalizers that reorder characters could make them fall, which no span survives.
-                ends.append(np.maximum.accumulate(spans[:, 1]))
+                spans = np.fromiter(map(itemgetter(1), tokens.spans), np.uint32, len(tokens.ids))
+                ends.append(np.maximum.accumulate(spans))
                 lengths.append(len(tokens.ids))
         offsets = np.zeros(len(lengths) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])

@@ -117,9 +117,7 @@ class Tokenize(MapStage[FileTokenizer]):
         """Thresholds that cross, a file that is no tokenizer, special tokens that it does not have."""
         found: list[str] = []
         if self.min_tokens is not None and self.max_tokens is not None and self.min_tokens > self.max_tokens:
-            found.append(
-                f"min_tokens {self.min_tokens} is above max_tokens {self.max_tokens}; swap them"
-            )
+            found.append(f"min_tokens {self.min_tokens} is above max_tokens {self.max_tokens}; swap them")
         path = None if self.tokenizer is None else tokenizer_file(self.tokenizer, {})
         if path is None or not path.is_file():  # a missing file is reported by who asks resources()
             return found

@@ -130,7 +130,7 @@ def test_column_messages():
         "bad.yaml:6: node 'q' (needs_langs) reads column 'length' as int64, but it is int32",
         "bad.yaml:6: node 'q' (needs_langs) reads column 'txt', which no node before it writes; did you mean 'text'?",
         "bad.yaml:7: node 'u' (needs_langs) reads column 'length', which its input 'a' lacks; "
-        "give every input of a union the same columns",
+        "every input of a union must have what is read",
         "bad.yaml:7: node 'u' (needs_langs) reads column 'txt', which no node before it writes; did you mean 'text'?",
     ]
 

@@ -53,7 +53,7 @@ def tokenized(batch: pa.RecordBatch, folder: Path, /, **params) -> pa.RecordBatc
 
 
 def run_sink(stage: Sink, partitions: list[list[pa.RecordBatch]], out: Path, resource) -> list[ShardInfo]:
-    """What the engine does: a folder for each partition, files moved together under new names, then commit."""
+    """What the engine does: a folder for each partition, files moved together, then commit."""
     out.mkdir()
     infos = []
     for i, batches in enumerate(partitions):

@@ -142,7 +142,13 @@ def slow_count(text, terms):
                 found[-1] = ("word", found[-1][1] + c.lower())
             else:
                 found.append((k, c.lower()))
-        return [token for token in found if token]
+        ends = []
+        for i, token in enumerate(found):
+            if token is not None:
+                # white space parts two Han characters; elsewhere it only ends a word
+                parted = i > 0 and found[i - 1] is None and ends and ends[-1][0] == token[0] == "han"
+                ends += [("gap", "")] * bool(parted) + [token]
+        return ends
 
     wanted = {tuple(tokens(term)) for term in terms}
     have, at, count = tokens(text), 0, 0

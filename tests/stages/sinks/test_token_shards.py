@@ -196,7 +196,7 @@ def test_ends_that_do_not_fit_are_refused(tmp_path, tok):
 
 
 def dialogues(tok: Path, templates: list[str | None]) -> pa.RecordBatch:
-    """Rendered dialogues: labels instead of places in a text; a null list of labels means that all is learnt."""
+    """Rendered dialogues: labels, no places in a text; null labels mean that all is learnt."""
     batch = tokenized(documents(["the cat sat", "on a mat", "and"]), tok).drop_columns(["token_ends"])
     ids = batch["input_ids"].to_pylist()
     labels = [[-100, *ids[0][1:]], None, ids[2]]

@@ -38,7 +38,8 @@ def test_partitions_order_and_batches_do_not_matter(tmp_path):
 def test_another_process_trains_the_same_bytes():
     # hash maps are seeded by process, so one process proves little
     code = (
-        "import sys; from tests.shards.make import texts; from stages.tokenization.train_tokenizer import train_bpe;"
+        "import sys; from tests.shards.make import texts;"
+        "from stages.tokenization.train_tokenizer import train_bpe;"
         "sys.stdout.buffer.write(train_bpe(iter([texts(60)]), 350, ['<|endoftext|>'], 1).encode())"
     )
     found = {

@@ -1,0 +1,1 @@
+"""Documents that are there twice: exactly, or nearly."""
