@@ -31,7 +31,11 @@ from pipeline.executors.local import LocalExecutor
 from pipeline.registry import discover
 from pipeline.stage import MapStage, Marks, StageRef
 
-WORDS = [f"{a}{b}" for a in ("ban", "ro", "kel", "mi", "sta", "tor", "un", "ve") for b in ("da", "lin", "ra", "s", "to")]
+WORDS = [
+    f"{a}{b}"
+    for a in ("ban", "ro", "kel", "mi", "sta", "tor", "un", "ve")
+    for b in ("da", "lin", "ra", "s", "to")
+]
 MAPS = 10
 ROW_GROUP = 10_000
 
@@ -81,7 +85,10 @@ def plain_copy(folder: Path, out: Path) -> None:
     """What pyarrow needs to read that Parquet and write it again."""
     out.mkdir()
     for file in sorted(folder.iterdir()):
-        with pq.ParquetFile(file) as reader, pq.ParquetWriter(out / file.name, reader.schema_arrow, compression="zstd") as writer:
+        with (
+            pq.ParquetFile(file) as reader,
+            pq.ParquetWriter(out / file.name, reader.schema_arrow, compression="zstd") as writer,
+        ):
             for batch in reader.iter_batches(ROW_GROUP):
                 writer.write_batch(batch, row_group_size=ROW_GROUP)
 
@@ -91,13 +98,19 @@ def overhead(megabytes: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         size = write_corpus(folder / "in", megabytes)
-        nodes = ["  a: {stage: read_parquet, params: {paths: %s/*.parquet, keep_metadata: false}}" % (folder / "in")]
+        nodes = [
+            "  a: {stage: read_parquet, params: {paths: %s/*.parquet, keep_metadata: false}}"
+            % (folder / "in")
+        ]
         nodes += [f"  m{i}: {{stage: pass, inputs: [{'a' if i == 0 else f'm{i - 1}'}]}}" for i in range(MAPS)]
         nodes.append(f"  out: {{stage: write_parquet, inputs: [m{MAPS - 1}], params: {{columns: [text]}}}}")
         plain, ours = [], []
         for k in range(2):
             plain.append(cpu(lambda k=k: plain_copy(folder / "in", folder / f"copy{k}"))[0])
-            text = f"version: 1\nrun: {{output: {folder}/out{k}, batch_rows: {ROW_GROUP}}}\nnodes:\n" + "\n".join(nodes)
+            text = (
+                f"version: 1\nrun: {{output: {folder}/out{k}, batch_rows: {ROW_GROUP}}}\nnodes:\n"
+                + "\n".join(nodes)
+            )
             seconds, result = cpu(lambda t=text: run(parse(t), registry=REGISTRY, executor=LocalExecutor()))
             ours.append(seconds)
             assert result.executed == 5
@@ -149,7 +162,9 @@ nodes:
 
 def main() -> None:
     """Run one question and print its answer."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("question", choices=["overhead", "partitions"])
     parser.add_argument("--megabytes", type=int, default=1000)
     parser.add_argument("--partitions", type=int, default=10_000)

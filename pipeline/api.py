@@ -1,9 +1,9 @@
 """The public Python API: what the command line does, as functions.
 
-    config = load_config("configs/web.yaml", ["run.name=trial"])
-    print(describe(plan(config)))
-    result = run(config)
-    open_node(result.folder, "pages").head()          # a Dask DataFrame
+config = load_config("configs/web.yaml", ["run.name=trial"])
+print(describe(plan(config)))
+result = run(config)
+open_node(result.folder, "pages").head()          # a Dask DataFrame
 """
 
 import platform
@@ -131,7 +131,9 @@ def run(
         name = save_plan(made, config, store)
         started = time.time()
         with _executor(cluster, executor) as runner:
-            driver = Driver(made, name, partitions, store, runner, progress or Quiet(), stop or (lambda: False))
+            driver = Driver(
+                made, name, partitions, store, runner, progress or Quiet(), stop or (lambda: False)
+            )
             outcome = driver.run()
         check_run(graph.nodes, outcome.books)
         return _publish(config, made, name, partitions, outcome, output, time.time() - started)
@@ -175,7 +177,9 @@ def _publish(
     output.write_json(f"{identifier}/report.json", report)
     output.write_json(f"{identifier}/timings.json", build_timings(outcome, seconds))
     output.write_bytes(f"{identifier}/plan.txt", (describe(made) + "\n").encode())
-    output.write_json(f"{identifier}/{MANIFEST}", _manifest(config, made, plan_name, partitions, outcome, identifier))
+    output.write_json(
+        f"{identifier}/{MANIFEST}", _manifest(config, made, plan_name, partitions, outcome, identifier)
+    )
     _render(output, identifier, report)
     output.write_bytes(LATEST, f"{identifier}\n".encode())
     return RunResult(output.path(identifier), report, outcome.executed, outcome.reused)

@@ -190,10 +190,14 @@ def check_flow(nodes: Mapping[str, Node], books: Books) -> None:
     for node in nodes.values():
         if not node.inputs or any(e.where for e in node.inputs):
             continue
-        sources = {s for e in node.inputs for s in accounts.get(e.node, {})} | set(accounts.get(node.name, {}))
+        sources = {s for e in node.inputs for s in accounts.get(e.node, {})} | set(
+            accounts.get(node.name, {})
+        )
         for source in sources:
             sent = sum(
-                rows_out(accounts[e.node][source], e.port) for e in node.inputs if source in accounts.get(e.node, {})
+                rows_out(accounts[e.node][source], e.port)
+                for e in node.inputs
+                if source in accounts.get(e.node, {})
             )
             got = accounts.get(node.name, {}).get(source, {"in": 0})["in"]
             if sent != got:

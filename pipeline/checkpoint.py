@@ -4,7 +4,6 @@
 its books, and nothing that differs between two runs; when and where it ran stands in `timing.json`.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,14 +38,19 @@ def committed(store: Store, address: str) -> dict[str, Any] | None:
     record: dict[str, Any] = store.read_json(f"{folder}/{COMMIT}")
     if store.local:
         for name, (_, size, _) in record["files"].items():
-            path = store.path(f"{folder}/{name}")
-            if not os.path.exists(path) or os.path.getsize(path) != size:
+            path = Path(store.path(f"{folder}/{name}"))
+            if not path.exists() or path.stat().st_size != size:
                 return None
     return record
 
 
 def commit(
-    store: Store, address: str, scratch: Path, files: Mapping[str, Written], record: dict[str, Any], timing: object
+    store: Store,
+    address: str,
+    scratch: Path,
+    files: Mapping[str, Written],
+    record: dict[str, Any],
+    timing: object,
 ) -> dict[str, Any]:
     """Publish a unit's scratch files, then its commit record.
 

@@ -48,9 +48,13 @@ def inputs_fit_kind(graph: Graph, _: frozenset[str]) -> Iterator[Problem]:
     """Sources read no node; everything else reads at least one, and none twice."""
     for node in graph.nodes.values():
         if node.kind == "source" and node.inputs:
-            yield Problem(_at(node), f"node '{node.name}' ({node.stage_name}) is a source and takes no inputs")
+            yield Problem(
+                _at(node), f"node '{node.name}' ({node.stage_name}) is a source and takes no inputs"
+            )
         if node.kind != "source" and not node.inputs:
-            yield Problem(_at(node), f"node '{node.name}' ({node.stage_name}) has no inputs; add inputs: [...]")
+            yield Problem(
+                _at(node), f"node '{node.name}' ({node.stage_name}) has no inputs; add inputs: [...]"
+            )
         for edge in {e for e in node.inputs if node.inputs.count(e) > 1}:
             yield Problem(_at(node, "inputs"), f"node '{node.name}' reads '{edge}' twice; name it once")
 
@@ -62,7 +66,9 @@ def sides_fit(graph: Graph, named: frozenset[str]) -> Iterator[Problem]:
             place = _at(node, "side", side)
             if side not in node.stage.sides:
                 hint = did_you_mean(side, node.stage.sides)
-                yield Problem(place, f"node '{node.name}' ({node.stage_name}) takes no side input '{side}'; {hint}")
+                yield Problem(
+                    place, f"node '{node.name}' ({node.stage_name}) takes no side input '{side}'; {hint}"
+                )
             if target not in named:
                 hint = did_you_mean(target, named - {node.name})
                 yield Problem(place, f"node '{node.name}' reads '{target}', which does not exist; {hint}")
@@ -121,7 +127,10 @@ def columns_exist(graph: Graph, _: frozenset[str]) -> Iterator[Problem]:
             who = f"node '{node.name}' ({node.stage_name}) reads column '{field.name}'"
             lacking = [str(e) for e in node.inputs if field.name not in graph.schemas[e.node, e.port].names]
             if index < 0:
-                yield Problem(_at(node), f"{who}, which no node before it writes; {did_you_mean(field.name, have.names)}")
+                yield Problem(
+                    _at(node),
+                    f"{who}, which no node before it writes; {did_you_mean(field.name, have.names)}",
+                )
             elif lacking:
                 yield Problem(
                     _at(node),
@@ -187,7 +196,8 @@ def warnings(graph: Graph) -> list[Problem]:
             found.append(
                 Problem(
                     _at(node),
-                    f"node '{node.name}': every reader chooses by value; rows that none chooses go unread (they are counted)",
+                    f"node '{node.name}': every reader chooses by value; rows that none chooses go unread "
+                    "(they are counted)",
                 )
             )
         found += [
@@ -204,5 +214,12 @@ def _overlap(a: Edge, b: Edge) -> bool:
     return all(set(mine[c]) & set(v) for c, v in b.where if c in mine)
 
 
-SHAPE: tuple[Check, ...] = (names_are_plain, inputs_exist, inputs_fit_kind, sides_fit, no_cycle, everything_is_read)
+SHAPE: tuple[Check, ...] = (
+    names_are_plain,
+    inputs_exist,
+    inputs_fit_kind,
+    sides_fit,
+    no_cycle,
+    everything_is_read,
+)
 CONTENT: tuple[Check, ...] = (columns_exist, unions_agree, where_columns_exist, resources_exist, stages_agree)

@@ -21,7 +21,9 @@ from pipeline.executors.local import LocalExecutor
 from pipeline.yaml12 import load
 
 CONNECT_S = 30
-DEATHS_ALLOWED = 20  # a row that kills its worker is found after a few deaths (quarantine.py); others ride along
+DEATHS_ALLOWED = (
+    20  # a row that kills its worker is found after a few deaths (quarantine.py); others ride along
+)
 
 
 class ClusterConfig(BaseModel):
@@ -33,8 +35,12 @@ class ClusterConfig(BaseModel):
     workers: int | None = Field(None, ge=1, description="processes; null means one a core (local)")
     memory: str | None = Field(None, description="of one worker, such as 4GB; null leaves it to the machine")
     address: str | None = Field(None, description="of a running scheduler; $DASK_SCHEDULER_ADDRESS when null")
-    dashboard: bool = Field(False, description="serve Dask's dashboard on 127.0.0.1 (needs the extra 'dashboard')")
-    options: dict[str, Any] = Field(default_factory=dict, description="passed to the cluster class as they are")
+    dashboard: bool = Field(
+        False, description="serve Dask's dashboard on 127.0.0.1 (needs the extra 'dashboard')"
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="passed to the cluster class as they are"
+    )
 
 
 def load_cluster(spec: str | None, workers: int | None) -> ClusterConfig:
@@ -91,7 +97,9 @@ def connect(config: ClusterConfig) -> Executor:
 def _local(config: ClusterConfig) -> Any:
     from distributed import LocalCluster
 
-    if getattr(multiprocessing.current_process(), "_inheriting", False):  # a worker importing the user's script
+    if getattr(
+        multiprocessing.current_process(), "_inheriting", False
+    ):  # a worker importing the user's script
         raise PipelineError("a script that starts a run must do so under: if __name__ == '__main__':")
 
     return LocalCluster(
@@ -108,7 +116,9 @@ def _slurm(config: ClusterConfig) -> Any:
     try:
         module = importlib.import_module("dask_jobqueue")
     except ImportError as error:
-        raise PipelineError("SLURM needs the package 'dask-jobqueue'; install it with: pip install '.[cluster]'") from error
+        raise PipelineError(
+            "SLURM needs the package 'dask-jobqueue'; install it with: pip install '.[cluster]'"
+        ) from error
     cluster = module.SLURMCluster(**config.options)
     cluster.scale(jobs=config.workers or 1)
     return cluster

@@ -29,12 +29,22 @@ class RunConfig(_Model):
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the output folder")
     output: str | None = Field(None, description="folder or fsspec URL; null means runs/<name>")
     seed: int = Field(0, ge=0, description="salts every choice the engine makes by hash, such as the audit")
-    batch_rows: int = Field(1024, ge=1, description="rows a stage sees at once at most; never changes results")
-    batch_bytes: int = Field(32 << 20, ge=1, description="bytes a stage sees at once, unless one row is larger")
-    max_error_ratio: float = Field(0.01, ge=0, le=1, description="rows of a node that may fail before the run stops")
+    batch_rows: int = Field(
+        1024, ge=1, description="rows a stage sees at once at most; never changes results"
+    )
+    batch_bytes: int = Field(
+        32 << 20, ge=1, description="bytes a stage sees at once, unless one row is larger"
+    )
+    max_error_ratio: float = Field(
+        0.01, ge=0, le=1, description="rows of a node that may fail before the run stops"
+    )
     error_allowance: int = Field(20, ge=0, description="failed rows of a node that are always forgiven")
-    keep_rejected: bool = Field(True, description="store rejected rows whole, not only their fate and an excerpt")
-    audit: float | None = Field(None, gt=0, lt=1, description="share of documents that pass all rules, marked")
+    keep_rejected: bool = Field(
+        True, description="store rejected rows whole, not only their fate and an excerpt"
+    )
+    audit: float | None = Field(
+        None, gt=0, lt=1, description="share of documents that pass all rules, marked"
+    )
     buckets: int = Field(256, ge=2, le=65536, description="finest division of an exchange's keys")
     bucket_bytes: int = Field(256 << 20, ge=1 << 16, description="an exchange's rows one task may hold")
     max_group_rows: int = Field(100_000, ge=2, description="rows of one key that a reduction sees together")

@@ -37,7 +37,9 @@ def check_expansion(node: Node, made: Expansion, rows: int) -> None:
     alone = rows - len(set(parents.tolist()))
     rejected = 0 if made.reject is None else rows - made.reject.null_count
     if alone != rejected:
-        raise StageError(f"{where}: {alone} rows have no children, but {rejected} have a reason; each needs one of the two")
+        raise StageError(
+            f"{where}: {alone} rows have no children, but {rejected} have a reason; each needs one of the two"
+        )
 
 
 def check_columns(node: Node, columns: Mapping[str, pa.Array], rows: int) -> None:
@@ -65,7 +67,9 @@ def check_verdicts(node: Node, reject: pa.Array | None, evidence: pa.Array | Non
         known = {str(r) for r in type(node.stage).reasons}
         unknown = sorted(set(pc.unique(reject.drop_null()).to_pylist()) - known)
         if unknown:
-            raise StageError(f"{where}: reasons {unknown} are not members of {type(node.stage).reasons.__name__}")
+            raise StageError(
+                f"{where}: reasons {unknown} are not members of {type(node.stage).reasons.__name__}"
+            )
 
 
 def evidence_json(evidence: pa.Array | None, mask: pa.Array) -> pa.Array:

@@ -21,7 +21,7 @@ from pipeline.fingerprint import address, inputs_digest
 from pipeline.graph import Graph
 from pipeline.io.store import Store
 from pipeline.plan import Entry, Plan
-from pipeline.run import VERDICTS_FILE, Done, Task, level_address, _light
+from pipeline.run import VERDICTS_FILE, Done, Task, _light, level_address
 from pipeline.stage import GlobalStage
 from pipeline.unit import emit_file
 
@@ -58,7 +58,9 @@ class Outcome:
 
     books: Books
     units: list[tuple[int, int, str]] = field(default_factory=list)  # level, partition, address
-    exchanges: list[tuple[str, str]] = field(default_factory=list)  # node, address of a reduction or resolution
+    exchanges: list[tuple[str, str]] = field(
+        default_factory=list
+    )  # node, address of a reduction or resolution
     sinks: dict[str, str] = field(default_factory=dict)  # sink node -> address of its commit
     timings: list[dict[str, Any]] = field(default_factory=list)
     executed: int = 0
@@ -79,7 +81,9 @@ def cut(graph: Graph) -> list[Partition]:
     ]
     idle = {n.name for n in graph.nodes.values() if n.kind == "source"} - {source for source, _, _ in wanted}
     if idle:
-        raise ConfigError([f"node '{name}': the source has nothing to read; check its paths" for name in sorted(idle)])
+        raise ConfigError(
+            [f"node '{name}': the source has nothing to read; check its paths" for name in sorted(idle)]
+        )
     try:
         with ThreadPoolExecutor(8) as pool:
             digests = list(pool.map(inputs_digest, (files for _, _, files in wanted)))
@@ -140,12 +144,14 @@ class Driver:
         if not tasks:
             return
         self.progress.phase(label, len(tasks))
-        done = reused = rows = 0
-        for index, result in self.executor.map(tasks, self.stop):
-            done += 1
+        reused = rows = 0
+        for done, (index, result) in enumerate(self.executor.map(tasks, self.stop), 1):
             reused += result.reused
             if tasks[index].kind == "level" and tasks[index].args["level"] == 0:
-                rows += sum(a["in"] for a in result.record["books"]["nodes"].get(tasks[index].args["source"], {}).values())
+                rows += sum(
+                    a["in"]
+                    for a in result.record["books"]["nodes"].get(tasks[index].args["source"], {}).values()
+                )
             self._note(tasks[index], result)
             self.progress.advance(done, reused, rows)
             yield index, result
@@ -272,7 +278,8 @@ class Driver:
         listing = self._listing(
             {
                 "emitted": [
-                    [number, f"{unit_folder(sources[number])}/{emit_file(name, round)}"] for number, _ in sorted(emitted)
+                    [number, f"{unit_folder(sources[number])}/{emit_file(name, round)}"]
+                    for number, _ in sorted(emitted)
                 ]
             }
         )
@@ -300,9 +307,7 @@ class Driver:
             if final:
                 return files
 
-    def _emit(
-        self, name: str, level: int, round: int
-    ) -> tuple[list[tuple[int, list[Any]]], dict[int, str]]:
+    def _emit(self, name: str, level: int, round: int) -> tuple[list[tuple[int, list[Any]]], dict[int, str]]:
         """A later round's emission, from the rows gathered at `level`."""
         file = Entry(name, "in").file
         chosen = [p for p in self.partitions if file in self._files.get((level, p.number), ())]

@@ -35,9 +35,9 @@ Reduce = Callable[[pa.Table], pa.Table]
 
 
 def key_prefixes(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """The first 64 bits of each key as a number; equal order with the keys themselves.
+    r"""The first 64 bits of each key as a number; equal order with the keys themselves.
 
-    >>> key_prefixes(pa.array([b"\\0" * 7 + b"\\1" + b"x" * 8], pa.binary(16))).tolist()
+    >>> key_prefixes(pa.array([b"\0" * 7 + b"\1" + b"x" * 8], pa.binary(16))).tolist()
     [1]
     """
     if isinstance(keys, pa.ChunkedArray):
@@ -58,12 +58,22 @@ def check_emitted(node: str, table: pa.Table, rows: int) -> None:
     if "key" not in names or "row" not in names:
         raise StageError(f"node '{node}': emit must return the columns key and row, got {names}")
     if table.schema.field("key").type not in KEY_TYPES:
-        raise StageError(f"node '{node}': key is {table.schema.field('key').type}; make it uint64 or binary(16)")
+        raise StageError(
+            f"node '{node}': key is {table.schema.field('key').type}; make it uint64 or binary(16)"
+        )
     if len(table) and not 0 <= pc.min(table["row"]).as_py() <= pc.max(table["row"]).as_py() < rows:
         raise StageError(f"node '{node}': emit returned a row outside its batch of {rows}")
 
 
-def write_emitted(path: Path, tables: Sequence[pa.Table], buckets: int) -> tuple[Written, list[tuple[int, int, int]]]:
+def moved(table: pa.Table, by: int) -> pa.Table:
+    """Emitted rows of a batch with `row` counted from the start of the partition."""
+    rows = pc.add(table["row"].cast(pa.int64()), by)
+    return table.set_column(table.schema.get_field_index("row"), "row", rows)
+
+
+def write_emitted(
+    path: Path, tables: Sequence[pa.Table], buckets: int
+) -> tuple[Written, list[tuple[int, int, int]]]:
     """Write a unit's emitted rows by bucket.
 
     Returns:
@@ -284,10 +294,14 @@ def _slice(batch: Any, partition: int) -> pa.Table:
     if "doc" not in table.schema.names:
         return table
     docs = table["doc"].combine_chunks().to_numpy() if len(table) else np.zeros(0, np.uint64)
-    low, high = np.searchsorted(docs, np.array([partition << ROW_BITS, (partition + 1) << ROW_BITS], np.uint64))
+    low, high = np.searchsorted(
+        docs, np.array([partition << ROW_BITS, (partition + 1) << ROW_BITS], np.uint64)
+    )
     rows = (docs[low:high] & np.uint64((1 << ROW_BITS) - 1)).astype(np.int64)
     mine = table.slice(int(low), int(high - low)).drop_columns(["doc"])
-    return mine.add_column(0, "row", pa.array(rows, pa.int64())) if mine.num_columns else pa.table({"row": rows})
+    return (
+        mine.add_column(0, "row", pa.array(rows, pa.int64())) if mine.num_columns else pa.table({"row": rows})
+    )
 
 
 def table_digest(table: pa.Table) -> str:

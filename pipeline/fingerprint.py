@@ -66,7 +66,11 @@ def file_digest(url: str) -> str:
     """
     if "://" in url and not url.startswith("file://"):
         fs, path = fsspec.core.url_to_fs(url)
-        return str(fs.checksum(path)) if fs.protocol != "memory" else xxhash.xxh3_128_hexdigest(fs.cat_file(path))
+        return (
+            str(fs.checksum(path))
+            if fs.protocol != "memory"
+            else xxhash.xxh3_128_hexdigest(fs.cat_file(path))
+        )
     path = url.removeprefix("file://")
     if os.path.isdir(path):
         return address([[p.name, file_digest(str(p))] for p in sorted(Path(path).iterdir())])

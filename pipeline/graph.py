@@ -128,8 +128,8 @@ def union_fields(schemas: Iterable[pa.Schema]) -> list[pa.Field]:
     """Fields of any of the schemas, in the order they come; the first one's type stands."""
     found: dict[str, pa.Field] = {}
     for schema in schemas:
-        for field in schema:
-            found.setdefault(field.name, field)
+        for column in schema:
+            found.setdefault(column.name, column)
     return list(found.values())
 
 
@@ -160,7 +160,9 @@ def build(config: Config, registry: Mapping[str, StageRef]) -> tuple[Graph, list
             continue
         checkpoint = stage.checkpoint if node.checkpoint is None else node.checkpoint
         edges = tuple(_edge(i) for i in node.inputs)
-        nodes[name] = Node(name, node.stage, ref.target, stage, edges, node.side, node.annotate_only, checkpoint)
+        nodes[name] = Node(
+            name, node.stage, ref.target, stage, edges, node.side, node.annotate_only, checkpoint
+        )
     return Graph(nodes), problems
 
 
@@ -172,7 +174,9 @@ def _make_stage(
     except ImportError as error:
         if ref.extra is None or error.name is None:
             raise
-        message = f"stage '{name}' needs the package '{error.name}'; install it with: pip install '.[{ref.extra}]'"
+        message = (
+            f"stage '{name}' needs the package '{error.name}'; install it with: pip install '.[{ref.extra}]'"
+        )
         return None, [Problem(path[:-1], message)]
     stage, problems = validate(cls, params, path)
     return stage, problems

@@ -47,7 +47,9 @@ def _local(store: Store) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             file.seek(0)
-            raise RunLocked(f"{store.root}: another job is writing here: {file.read().strip() or 'unknown'}") from error
+            raise RunLocked(
+                f"{store.root}: another job is writing here: {file.read().strip() or 'unknown'}"
+            ) from error
         file.truncate(0)
         file.write(json.dumps(_owner()))
         file.flush()

@@ -27,11 +27,11 @@ DEATHS = 3
 TRACEBACK_CHARS = 4000
 
 
-class Timeout(Exception):  # noqa: N818  (it is what the quarantined row shows as its error)
+class Timeout(Exception):
     """A stage took longer over a batch than `watchdog_s`."""
 
 
-class Died(Exception):  # noqa: N818
+class Died(Exception):
     """A row was in flight each time the worker died."""
 
 

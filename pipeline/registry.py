@@ -26,7 +26,9 @@ def discover() -> Mapping[str, StageRef]:
     for point in entry_points(group=GROUP):
         for name, ref in point.load().items():
             if name in found and found[name] != ref:
-                raise ConfigError(f"two packages register a stage '{name}': {found[name].target} and {ref.target}")
+                raise ConfigError(
+                    f"two packages register a stage '{name}': {found[name].target} and {ref.target}"
+                )
             found[name] = ref
     return dict(sorted(found.items()))
 

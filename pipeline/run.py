@@ -128,7 +128,9 @@ def _named(task: Task) -> Iterator[None]:
 
 def _light(record: dict[str, Any]) -> dict[str, Any]:
     """A commit record without what the driver has no use for."""
-    return {k: v for k, v in record.items() if k != "files"} | {"rows": {f: w[0] for f, w in record["files"].items()}}
+    return {k: v for k, v in record.items() if k != "files"} | {
+        "rows": {f: w[0] for f, w in record["files"].items()}
+    }
 
 
 Finish = Callable[[Path, Mapping[str, Any], dict[str, Any]], dict[str, Any]]
@@ -164,9 +166,7 @@ def _verdicts(store: Store, listing: str, partition: int) -> pa.Table:
 # --- level ------------------------------------------------------------------------------------------
 
 
-def level_address(
-    plan: Plan, args: Mapping[str, Any], verdicts: Mapping[str, str]
-) -> str:
+def level_address(plan: Plan, args: Mapping[str, Any], verdicts: Mapping[str, str]) -> str:
     """A level unit's address; `verdicts` holds a digest for each of its Global nodes."""
     return address(
         "level",
@@ -190,7 +190,8 @@ def _level(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
 
     def run(scratch: Path, finish: Finish) -> dict[str, Any]:
         stored = {
-            Entry(*key.split(".")): f"{unit_folder(parent)}/{key}.arrow" for key, parent in args["parents"].items()
+            Entry(*key.split(".")): f"{unit_folder(parent)}/{key}.arrow"
+            for key, parent in args["parents"].items()
         }
         given = UnitInput(args["level"], args["source"], args["split"], stored, verdicts, resources)
         journal = Journal(store, where)
@@ -243,13 +244,11 @@ def _emit(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
 
             for item in isolate(batch, call, guard):
                 if isinstance(item, Failure):
-                    raise StageError(
-                        f"node '{name}': emit failed in round {round} on a row that it took in round 0:\n{item.detail}"
-                    )
+                    what = f"node '{name}': emit failed in round {round} on a row that it took in round 0"
+                    raise StageError(f"{what}:\n{item.detail}")
                 start, part, table = item
-                exchange.check_emitted(name, table, part.num_rows)
-                rows = pa.compute.add(table["row"].cast(pa.int64()), base + start)
-                tables.append(table.set_column(table.schema.get_field_index("row"), "row", rows))
+                exchange.check_emitted(name, table, len(part))
+                tables.append(exchange.moved(table, base + start))
             base += batch.num_rows
         files, emitted = {}, {}
         if tables:
@@ -269,7 +268,14 @@ def _reduce(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
     node = plan.graph.nodes[name]
     run_ = plan.run
     where = address(
-        "reduce", plan.fingerprints[name], round, low, high, args["listing"], run_.max_group_rows, run_.buckets
+        "reduce",
+        plan.fingerprints[name],
+        round,
+        low,
+        high,
+        args["listing"],
+        run_.max_group_rows,
+        run_.buckets,
     )
 
     def run(scratch: Path, finish: Finish) -> dict[str, Any]:
@@ -353,7 +359,7 @@ def _commit(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
     return where, run
 
 
-def _collect(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
+def _collect(store: Store, _: Loaded, task: Task) -> tuple[str, Run]:
     args = task.args
     units: list[tuple[int, str]] = store.read_json(args["listing"])["units"]
     where = address("collect", args["node"], args["listing"])

@@ -18,7 +18,9 @@ SOURCE = pa.field("source", pa.dictionary(pa.int32(), pa.string()), nullable=Fal
 
 # --- what sources write ---------------------------------------------------------------------------
 ORIGIN_TYPE = pa.struct([("file", pa.string()), ("key", pa.string()), ("offset", pa.int64())])
-ORIGIN = pa.field("origin", ORIGIN_TYPE, nullable=False)  # file relative to the source; record key; byte offset
+ORIGIN = pa.field(
+    "origin", ORIGIN_TYPE, nullable=False
+)  # file relative to the source; record key; byte offset
 TEXT = pa.field("text", pa.large_string())  # the document; null until extraction gives it one
 URL = pa.field("url", pa.string())
 DATE = pa.field("date", pa.string())  # ISO 8601 where the source knows it
@@ -88,4 +90,5 @@ def hash_fractions(id_hash: pa.Array, salt: str) -> np.ndarray:
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed = mixed ^ (mixed >> np.uint64(31))
-    return (mixed >> np.uint64(11)).astype(np.float64) / float(1 << 53)
+    fractions: np.ndarray = (mixed >> np.uint64(11)).astype(np.float64) / float(1 << 53)
+    return fractions

@@ -78,7 +78,9 @@ class Stage(BaseModel, Generic[R]):
     sides: ClassVar[Mapping[str, str]] = {}  # side inputs it can take: name -> what it should be
     libraries: ClassVar[Sequence[str]] = ()  # packages whose version may change the output: "trafilatura"
     checkpoint: ClassVar[bool] = False  # costly: store the output, so a later change does not redo it
-    summarize: ClassVar[Mapping[str, Literal["sum", "values"]]] = {}  # columns the report adds up or counts by value
+    summarize: ClassVar[
+        Mapping[str, Literal["sum", "values"]]
+    ] = {}  # columns the report adds up or counts by value
 
     def reads(self) -> pa.Schema:
         """Columns it needs, with their types. It may look at others if they are there."""
@@ -121,7 +123,7 @@ class Source(Stage[R]):
         raise NotImplementedError
 
     def files(self, split: str) -> Sequence[str]:
-        """fsspec URLs whose bytes this split reads; they enter the unit's address."""
+        """URLs (fsspec) whose bytes this split reads; they enter the unit's address."""
         raise NotImplementedError
 
     def read(self, split: str, resource: R) -> Iterator[pa.RecordBatch | Damage]:
@@ -163,11 +165,11 @@ class GlobalStage(Stage[R]):
         return ()
 
     def emit(self, batch: pa.RecordBatch, resource: R, round: int, verdicts: pa.Table) -> pa.Table:
-        """Rows for the exchange: `key` (uint64 or binary(16), a *uniform hash*), `row` (int32 index in the
-        batch) and payload columns; any number of rows a document. The schema must not depend on the batch.
+        """Rows for the exchange: `key`, `row` and payload columns; any number of rows a document.
 
-        `verdicts` holds what the round before said about this batch (`row` and its columns); it is an empty
-        table in round 0.
+        `key` is uint64 or binary(16) and a *uniform hash*; `row` is the int32 index in the batch. The schema must
+        not depend on the batch. `verdicts` holds what the round before said about this batch (`row` and its
+        columns); it is an empty table in round 0.
         """
         raise NotImplementedError
 

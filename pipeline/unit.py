@@ -83,8 +83,9 @@ class LevelUnit:
         try:
             self._run()
         except BaseException:
-            for writer in (self._fate_writer, *self._writers.values(), *self._spools.values()):
-                writer.abandon()
+            open_files: list[TableWriter | Spool] = [self._fate_writer, *self._writers.values()]
+            for file in [*open_files, *self._spools.values()]:
+                file.abandon()
             raise
 
     def _run(self) -> None:
@@ -170,7 +171,9 @@ class LevelUnit:
             with self._timed(node.name):
                 item = next(batches, None)
                 if isinstance(item, pa.RecordBatch):
-                    contract.check_columns(node, dict(zip(item.schema.names, item.columns, strict=True)), item.num_rows)
+                    contract.check_columns(
+                        node, dict(zip(item.schema.names, item.columns, strict=True)), item.num_rows
+                    )
                     item = identity.complete(item, overlay((), node.stage))
             if item is None:
                 return
@@ -260,9 +263,7 @@ class LevelUnit:
 
         writer = self._writer(Entry(node.name, "in"), batch.schema)
         for _, part, table in self._isolated(node, batch, call):
-            rows = pc.add(table["row"].cast(pa.int64()), writer.rows)
-            table = table.set_column(table.schema.get_field_index("row"), "row", rows)
-            self._emits.setdefault(node.name, []).append(table)
+            self._emits.setdefault(node.name, []).append(exchange.moved(table, writer.rows))
             writer.write(part)
             self.books.add(node.name, self.given.source, "gathered", part.num_rows)
 
@@ -289,7 +290,9 @@ class LevelUnit:
         if lost == 0:
             self._keep(node, batch)
             return
-        self._reject(node, batch.filter(gone), reject.filter(gone), contract.evidence_json(evidence, gone).filter(gone))
+        self._reject(
+            node, batch.filter(gone), reject.filter(gone), contract.evidence_json(evidence, gone).filter(gone)
+        )
         self._keep(node, batch.filter(pc.invert(gone)))
 
     def _overrule(
@@ -300,7 +303,9 @@ class LevelUnit:
             return reject
         free = pa.array([node.annotate_only] * batch.num_rows)
         if self.plan.run.audit is not None:
-            chosen = hash_fractions(batch.column("id_hash"), f"{self.plan.run.seed}/audit") < self.plan.run.audit
+            chosen = (
+                hash_fractions(batch.column("id_hash"), f"{self.plan.run.seed}/audit") < self.plan.run.audit
+            )
             free = pc.or_(free, pa.array(chosen))
         noted = pc.and_(free, pc.is_valid(reject))
         self.books.count(node.name, self.given.source, "marked", reject.filter(noted))
@@ -323,7 +328,9 @@ class LevelUnit:
             return
         ids = batch.column("id").filter(edited)
         self.books.add(node.name, self.given.source, "edited", len(ids))
-        self.fates.add(ids, node.name, "edited", evidence=contract.evidence_json(evidence, edited).filter(edited))
+        self.fates.add(
+            ids, node.name, "edited", evidence=contract.evidence_json(evidence, edited).filter(edited)
+        )
 
     def _reject(self, node: Node, batch: pa.RecordBatch, reasons: pa.Array, evidence: pa.Array) -> None:
         reasons = reasons.cast(pa.string())
@@ -374,7 +381,9 @@ class LevelUnit:
                 schema = overlay(part.schema, node.stage)
                 self._reject(node, with_nulls(part.filter(gone), schema), made.reject.filter(gone), evidence)
             # what is replaced is not copied: a long parent's text for each of its pieces would be quadratic
-            inherited = [n for n in part.schema.names if n not in made.columns and n not in node.stage.drops()]
+            inherited = [
+                n for n in part.schema.names if n not in made.columns and n not in node.stage.drops()
+            ]
             children, ids, parents = Identity.children(part.select(inherited), made.parents)
             passed = len(pc.unique(made.parents))
             children = with_columns(children, made.columns, overlay(part.schema, node.stage))
@@ -404,7 +413,9 @@ class LevelUnit:
             info = node.stage.write(rows(), folder, resource)  # type: ignore[attr-defined]
         account = self.books.account(node.name, self.given.source)
         if consumed != account["in"]:
-            raise StageError(f"node '{node.name}': write() took {consumed} of {account['in']} rows; it must take them all")
+            raise StageError(
+                f"node '{node.name}': write() took {consumed} of {account['in']} rows; it must take them all"
+            )
         account["passed"] += consumed
         account["written"] += consumed
         for name in info.files:
@@ -456,4 +467,3 @@ def with_nulls(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     names = batch.schema.names
     arrays = [batch.column(f.name) if f.name in names else pa.nulls(batch.num_rows, f.type) for f in schema]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
-

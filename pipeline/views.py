@@ -39,7 +39,7 @@ def as_dataframe(files: list[str]) -> Any:
 def as_bag(files: list[str]) -> Any:
     """A Dask Bag of rows as dicts."""
     import dask.bag as db
-    from dask import delayed
+    from dask.delayed import delayed
 
     return db.from_delayed([delayed(_rows)(file) for file in files])
 

@@ -16,7 +16,9 @@ Path = tuple[str | int, ...]
 _NULL = re.compile(r"^(?:~|null|Null|NULL|)$")
 _BOOL = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
 _INT = re.compile(r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$")
-_FLOAT = re.compile(r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$")
+_FLOAT = re.compile(
+    r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+)
 
 
 class Document(NamedTuple):
@@ -47,7 +49,9 @@ def scalar(text: str) -> Any:
     if _INT.match(text):
         return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
     if _FLOAT.match(text):
-        return float(text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf").replace(".nan", "nan"))
+        return float(
+            text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf").replace(".nan", "nan")
+        )
     return text
 
 
@@ -74,16 +78,16 @@ def _build(loader: _Loader, node: yaml.Node, path: Path, into: Document) -> Any:
         return _build_mapping(loader, node, path, into)
     if isinstance(node, yaml.SequenceNode):
         return [_build(loader, item, (*path, i), into) for i, item in enumerate(node.value)]
-    if node.style is None and node.tag == "tag:yaml.org,2002:str":
+    if getattr(node, "style", None) is None and node.tag == "tag:yaml.org,2002:str":
         return scalar(node.value)
-    return loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+    return loader.construct_object(node, deep=True)
 
 
 def _build_mapping(loader: _Loader, node: yaml.MappingNode, path: Path, into: Document) -> dict[Any, Any]:
     own = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
     for key in {k for k in own if own.count(k) > 1}:
         into.problems.append((node.start_mark.line + 1, f"the key '{key}' stands twice; keep one"))
-    loader.flatten_mapping(node)  # type: ignore[no-untyped-call]
+    loader.flatten_mapping(node)
     result: dict[Any, Any] = {}
     for key_node, value_node in node.value:
         key = _build(loader, key_node, (*path, "?"), into)

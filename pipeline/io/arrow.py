@@ -114,7 +114,9 @@ def open_table(store: Store, name: str) -> Iterator[Any]:
         with source, pa.ipc.open_file(source) as reader:
             yield reader
     except (pa.ArrowInvalid, OSError) as error:
-        raise CheckpointError(f"{store.path(name)}: cannot be read back ({error}); delete it and run again") from error
+        raise CheckpointError(
+            f"{store.path(name)}: cannot be read back ({error}); delete it and run again"
+        ) from error
 
 
 def read_batches(store: Store, name: str) -> Iterator[pa.RecordBatch]:

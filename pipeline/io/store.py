@@ -93,7 +93,9 @@ class Store:
         except OSError:
             shutil.copyfile(old, temporary)
         os.replace(temporary, new)
-        Path(temporary).unlink(missing_ok=True)  # renaming one link onto another of the same file does nothing
+        Path(temporary).unlink(
+            missing_ok=True
+        )  # renaming one link onto another of the same file does nothing
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Publish a small file."""
@@ -126,7 +128,9 @@ class Store:
         try:
             return orjson.loads(self.read_bytes(name))
         except orjson.JSONDecodeError as error:
-            raise CheckpointError(f"{self.path(name)}: is not JSON ({error}); delete it and run again") from error
+            raise CheckpointError(
+                f"{self.path(name)}: is not JSON ({error}); delete it and run again"
+            ) from error
 
     def fetch(self, name: str, into: Path) -> Path:
         """A local path of a published file: itself, or a copy made in `into`."""

@@ -6,36 +6,34 @@ from numba import njit
 from stages.kernels.words import bound_words, mix64, roll_shingles, scan_words
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_ROOM = 1 << 16  # words; there are never more than bytes, so only longer texts need counting first
 _FEW = 24  # distinct sets in a group up to which comparing all pairs is cheaper than an index
 _CLOSE = 1e-9  # bounds are computed this much too wide, so that rounding never hides a pair
 
 
 @njit(cache=True, nogil=True)
-def sign_rows(data, offsets, kinds, folded, gaps, n, factors, shifts):
-    """MinHash signatures of a text column.
+def sign_rows(data, offsets, kinds, folded, quick, gaps, n, factors, shifts):
+    """MinHash signatures of a text column: text_buffers(), an Alphabet, words to a shingle, permutations().
 
     A permutation is x -> factor * x + shift mod 2^32 (odd factor) over the upper half of a shingle's hash.
 
-    Args:
-        data, offsets: from text_buffers().
-        kinds, folded, gaps: an Alphabet.
-        n: words to a shingle.
-        factors, shifts: uint32, one for each permutation.
-
     Returns:
-        signatures uint32, shape (rows, permutations); shingles int64, how many each row has, repeats included.
+        signatures uint32, shape (rows, permutations); shingles of each row int64, repeats included.
     """
     rows = offsets.size - 1
     signatures = np.empty((rows, factors.size), np.uint32)
     counts = np.zeros(rows, np.int64)
-    words, shingles = np.empty(1024, np.uint64), np.empty(1024, np.uint64)
+    words, shingles = np.empty(_ROOM, np.uint64), np.empty(_ROOM, np.uint64)
     nowhere = np.empty(0, np.int64)
     lowest = np.empty(factors.size, np.uint32)
     for row in range(rows):
-        bound = bound_words(data, offsets[row], offsets[row + 1], kinds, gaps)
-        if bound > words.size:
-            words, shingles = np.empty(bound, np.uint64), np.empty(bound, np.uint64)
-        found = scan_words(data, offsets[row], offsets[row + 1], kinds, folded, gaps, words, nowhere, nowhere)
+        if offsets[row + 1] - offsets[row] > words.size:
+            bound = bound_words(data, offsets[row], offsets[row + 1], kinds, gaps)
+            if bound > words.size:
+                words, shingles = np.empty(bound, np.uint64), np.empty(bound, np.uint64)
+        found = scan_words(
+            data, offsets[row], offsets[row + 1], kinds, folded, quick, gaps, words, nowhere, nowhere
+        )
         counts[row] = roll_shingles(words, found, n, shingles)
         lowest[:] = np.uint32(0xFFFFFFFF)
         for i in range(counts[row]):
@@ -130,7 +128,7 @@ def jaccard(a, b, threshold):
 def _same(a, b):
     if a.size != b.size:
         return False
-    for i in range(a.size):
+    for i in range(a.size):  # noqa: SIM110 - numba knows no all()
         if a[i] != b[i]:
             return False
     return True
@@ -255,12 +253,9 @@ def judge_groups(groups, sets, offsets, threshold):
     """For each row, the first surviving row before it in its group that is verified similar.
 
     A row without one survives. Rows with the very same set are compared once, so any number of copies is
-    cheap; a big group of different sets goes through an index of rare members.
-
-    Args:
-        groups: int64, where each group of rows begins, and the number of rows.
-        sets, offsets: uint64 ascending distinct members of each row.
-        threshold: exact Jaccard similarity, above 0.
+    cheap; a big group of different sets goes through an index of rare members. `groups` holds where each
+    group of rows begins, and the number of rows; `sets` each row's distinct members, ascending, from
+    offsets[i] to offsets[i + 1].
 
     Returns:
         survivor int64 (-1: the row survives), similarity float64.

@@ -44,7 +44,7 @@ def reject_rows(rows: int, verdicts: pa.Table, reason: str, evidence: pa.StructT
     fields = [evidence.field(i) for i in range(evidence.num_fields)]
     values = [_plain(verdicts[f.name]).cast(f.type).take(indices) for f in fields]
     return Marks(
-        reject=pa.array(np.where(missing, None, reason).tolist(), pa.string()),
+        reject=pc.if_else(pa.array(missing), pa.scalar(None, pa.string()), reason),
         evidence=pa.StructArray.from_arrays(values, fields=fields, mask=pa.array(missing)),
     )
 

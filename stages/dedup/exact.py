@@ -45,14 +45,16 @@ def content_keys(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
     """
     data, offsets = text_buffers(column)
     rows = np.flatnonzero(offsets[1:] > offsets[:-1])
-    view, digest = memoryview(data), xxhash.xxh3_128_digest
+    view, digest = memoryview(data.data), xxhash.xxh3_128_digest
     bounds = zip(offsets[rows].tolist(), offsets[rows + 1].tolist(), strict=True)
     return pa.array([digest(view[start:end]) for start, end in bounds], pa.binary(16)), rows
 
 
 def dialogue_bytes(messages: pa.Array) -> pa.Array:
     """A dialogue's turns as canonical JSON; empty for a dialogue without turns."""
-    return pa.array([orjson.dumps(turns) if turns else b"" for turns in messages.to_pylist()], pa.large_binary())
+    return pa.array(
+        [orjson.dumps(turns) if turns else b"" for turns in messages.to_pylist()], pa.large_binary()
+    )
 
 
 class ExactDedup(GlobalStage[None]):
@@ -68,8 +70,8 @@ class ExactDedup(GlobalStage[None]):
 
     on: Literal["text", "normalized", "content", "messages"] = Field(
         "text",
-        description="what must be equal: the text to the byte; the text after NFC, lower case and white space "
-        "folding; the raw page; the dialogue's turns",
+        description="what must be equal: the text to the byte; the text after NFC, lower case and white "
+        "space folding; the raw page; the dialogue's turns",
     )
     source_priority: list[str] = Field(
         default=[], description="sources whose documents survive, best first; the others come after these"

@@ -1,13 +1,13 @@
 """Reject near-duplicates: MinHash finds candidates, exact Jaccard similarity decides.
 
-    round 0: text -> words -> shingles -> signature -> one key a band; equal keys make edges, edges make groups
-    round 1: the shingle sets of each group's documents meet; in the order of the survivor policy, a document is
-             rejected only if its set is verified similar to that of one that survives
+    round 0: text -> words -> shingles -> signature -> one key a band; equal keys make edges, edges groups
+    round 1: the shingle sets of each group's documents meet; in the order of the survivor policy, a
+             document is rejected only if its set is verified similar to that of one that survives
 
 A group is only where to look: being linked through a third document rejects nobody.
 
-Sources: Broder 1997, "On the resemblance and containment of documents"; bands as in Leskovec, Rajaraman, Ullman,
-Mining of Massive Datasets, section 3.4; 14 x 8 over 5-word shingles as in FineWeb (Penedo et al. 2024).
+Sources: Broder 1997, "On the resemblance and containment of documents"; bands as in Leskovec, Rajaraman,
+Ullman, Mining of Massive Datasets, section 3.4; 14 x 8 over 5-word shingles as in FineWeb (Penedo et al. 2024).
 """
 
 from collections.abc import Sequence
@@ -26,10 +26,14 @@ from stages.dedup._policy import group_starts, reject_rows, repeated_sources, so
 from stages.kernels.buffers import text_buffers
 from stages.kernels.words import Alphabet, char_alphabet, hash_words, shingle, word_alphabet
 
-EVIDENCE_TYPE = pa.struct([("survivor", pa.string()), ("similarity", pa.float64()), ("group_size", pa.int64())])
+EVIDENCE_TYPE = pa.struct(
+    [("survivor", pa.string()), ("similarity", pa.float64()), ("group_size", pa.int64())]
+)
 EDGES = pa.schema([("doc", pa.uint64()), ("group", pa.uint64())])
 LEAST_RECALL = 0.5  # below this chance at the threshold, a setting cannot find what it promises
-LEAST_CHARS = 20  # shorter character shingles are shared by unrelated long documents (NeMo Curator warns likewise)
+LEAST_CHARS = (
+    20  # shorter character shingles are shared by unrelated long documents (NeMo Curator warns likewise)
+)
 
 
 class MinhashReason(StrEnum):
@@ -61,8 +65,8 @@ def sign_texts(
 ) -> tuple[np.ndarray, np.ndarray]:
     """MinHash signatures of the shingle sets of texts.
 
-    A text of 1 to n-1 words has one shingle, all of it; a text without words has none, and its signature means
-    nothing.
+    A text of 1 to n-1 words has one shingle, all of it; a text without words has none, and its signature
+    means nothing.
 
     Returns:
         signatures uint32, shape (rows, num_perm); shingles of each row, repeats included, int64.
@@ -109,8 +113,8 @@ class MinhashDedup(GlobalStage[None]):
     only to an equal one. A document without words is nobody's duplicate. Texts are compared as words: case,
     spacing and punctuation do not count, digits, marks and symbols do.
 
-    A document that the bands miss stays (`corpusmill plan` prints the chances). A group of more than the run's
-    `max_group_rows` documents is judged in parts, so that pairs in different parts stay as well.
+    A document that the bands miss stays (`corpusmill plan` prints the chances). A group of more than the
+    run's `max_group_rows` documents is judged in parts, so that pairs in different parts stay as well.
     """
 
     reasons = MinhashReason
@@ -122,9 +126,14 @@ class MinhashDedup(GlobalStage[None]):
     )
     n: int = Field(5, ge=1, le=1000, description="units to a shingle")
     bands: int = Field(14, ge=1, le=1000, description="band keys a document; equal keys make candidates")
-    rows_per_band: int = Field(8, ge=1, le=100, description="MinHashes to a band key; num_perm = bands x this")
+    rows_per_band: int = Field(
+        8, ge=1, le=100, description="MinHashes to a band key; num_perm = bands x this"
+    )
     threshold: float = Field(
-        0.75, gt=0, le=1, description="least exact Jaccard similarity of shingle sets to a survivor that rejects"
+        0.75,
+        gt=0,
+        le=1,
+        description="least exact Jaccard similarity of shingle sets to a survivor that rejects",
     )
     seed: int = Field(1, ge=0, description="of the permutations")
     source_priority: list[str] = Field(
@@ -149,25 +158,23 @@ class MinhashDedup(GlobalStage[None]):
         chance = candidate_chance(self.threshold, self.bands, self.rows_per_band)
         if chance < LEAST_RECALL:
             found.append(
-                f"bands: {self.bands} bands of {self.rows_per_band} rows find only {chance:.1%} of the pairs at "
-                f"threshold {self.threshold:g}; use more bands or fewer rows_per_band (are they swapped?)"
+                f"bands: {self.bands} bands of {self.rows_per_band} rows find only {chance:.1%} of the pairs "
+                f"at threshold {self.threshold:g}; use more bands or fewer rows_per_band (are they swapped?)"
             )
         if self.unit == "char" and self.n < LEAST_CHARS:
             found.append(
-                f"n is {self.n} characters, which unrelated long documents share; use at least {LEAST_CHARS}, "
-                "or unit: word"
+                f"n is {self.n} characters, which unrelated long documents share; use at least "
+                f"{LEAST_CHARS}, or unit: word"
             )
         return found
 
     def describe(self) -> Sequence[str]:
         """The S-curve."""
         at = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
-        curve = "  ".join(
-            f"{s:g}: {candidate_chance(s, self.bands, self.rows_per_band):.1%}" for s in at
-        )
+        curve = "  ".join(f"{s:g}: {candidate_chance(s, self.bands, self.rows_per_band):.1%}" for s in at)
         return [
-            f"{self.num_perm} MinHashes in {self.bands} bands of {self.rows_per_band}; a pair of this Jaccard "
-            f"similarity becomes a candidate with a chance of  {curve}",
+            f"{self.num_perm} MinHashes in {self.bands} bands of {self.rows_per_band}; a pair of this "
+            f"Jaccard similarity becomes a candidate with a chance of  {curve}",
             f"a candidate is rejected if its exact similarity to a survivor is at least {self.threshold:g}",
         ]
 

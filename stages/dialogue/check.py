@@ -84,7 +84,7 @@ class Turns:
     def opening(self) -> np.ndarray:
         """Is this message the first turn of its dialogue?"""
         before = np.concatenate([[0], np.cumsum(self.is_turn)])[:-1]
-        found: np.ndarray = self.is_turn & (before == before[self.offsets[:-1]][self.rows])
+        found: np.ndarray = self.is_turn & (before == before[self.offsets[self.rows]])
         return found
 
     def out_of_order(self) -> np.ndarray:

@@ -30,7 +30,7 @@ _BY_CATEGORY = {"L": LETTER, "N": DIGIT, "M": MARK, "P": PUNCT, "S": SYMBOL, "Z"
 
 @functools.cache
 def char_classes() -> np.ndarray:
-    """uint8 bit sets (SPACE, LETTER, ...) for code points below LIMIT; controls \\t\\n\\v\\f\\r\\x85 are SPACE.
+    r"""uint8 bit sets (SPACE, LETTER, ...) for code points below LIMIT; controls \t\n\v\f\r\x85 are SPACE.
 
     >>> int(char_classes()[ord("Q")]) == LETTER | UPPER
     True
@@ -59,7 +59,7 @@ def lower_table() -> np.ndarray:
 
 
 @njit(inline="always")
-def decode(data, i):  # type: ignore[no-untyped-def]
+def decode(data, i):
     """(code point, bytes) of the valid UTF-8 character that starts at data[i]."""
     c = np.int64(data[i])
     if c < 0x80:
@@ -77,7 +77,7 @@ def decode(data, i):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def class_of(classes, point):  # type: ignore[no-untyped-def]
+def class_of(classes, point):
     """The class bits of any code point; planes 2 and 3 are Han."""
     if point < LIMIT:
         return classes[point]

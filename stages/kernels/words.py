@@ -2,8 +2,8 @@
 
 What counts as the same word is the same wherever words are compared (duplicates, benchmark items):
 
-- case is folded (one code point to one; final sigma as sigma); digits and combining marks stay, so that `48` and
-  `75`, `й` and `и`, `ガ` and `カ` stay different;
+- case is folded (one code point to one; final sigma as sigma); digits and combining marks stay, so that `48`
+  and `75`, `й` and `и`, `ガ` and `カ` stay different;
 - white space, punctuation and control characters separate words; invisible joiners, soft hyphens, direction
   and variation marks are passed over, so they neither split a word nor change it;
 - a character of a script written without spaces (Han, Kana, Thai, ...) is a word by itself, with its marks;
@@ -44,6 +44,7 @@ class Alphabet(NamedTuple):
 
     kinds: np.ndarray  # uint8: SEPARATOR ... REPEATABLE
     folded: np.ndarray  # int32: the code point that is hashed
+    quick: np.ndarray  # uint8, by byte: the folded byte of an ASCII PART, else 0
     gaps: bool  # is the gap between two words a word of its own
 
 
@@ -90,7 +91,7 @@ def word_alphabet(symbols: bool = False) -> Alphabet:
     kinds = np.fromiter((kind_of(chr(point), symbols) for point in range(LIMIT)), np.uint8, LIMIT)
     folded = lower_table().copy()
     folded[0x03C2] = 0x03C3  # final sigma
-    return Alphabet(kinds, folded, False)
+    return Alphabet(kinds, folded, _quick(kinds, folded), False)
 
 
 @functools.cache
@@ -99,11 +100,17 @@ def char_alphabet(symbols: bool = False) -> Alphabet:
     words = word_alphabet(symbols)
     kinds = words.kinds.copy()
     kinds[kinds == PART] = SINGLE
-    return Alphabet(kinds, words.folded, True)
+    return Alphabet(kinds, words.folded, _quick(kinds, words.folded), True)
+
+
+def _quick(kinds: np.ndarray, folded: np.ndarray) -> np.ndarray:
+    quick = np.zeros(256, np.uint8)
+    quick[:128] = np.where(kinds[:128] == PART, folded[:128], 0)
+    return quick
 
 
 @njit(inline="always")
-def mix64(h):  # type: ignore[no-untyped-def]
+def mix64(h):
     """A bijection on 64 bits in which every bit depends on every other (splitmix64's finisher)."""
     h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -111,7 +118,7 @@ def mix64(h):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def bound_words(data, start, end, kinds, gaps):  # type: ignore[no-untyped-def]
+def bound_words(data, start, end, kinds, gaps):
     """No more words than this are in data[start:end]: at most one too many for each non-ASCII character."""
     words = 1
     in_word = False
@@ -129,12 +136,12 @@ def bound_words(data, start, end, kinds, gaps):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _is_digit(data, i, end):  # type: ignore[no-untyped-def]
+def _is_digit(data, i, end):
     return i < end and 0x30 <= data[i] <= 0x39
 
 
 @njit(cache=True, nogil=True)
-def scan_words(data, start, end, kinds, folded, gaps, hashes, starts, ends):  # type: ignore[no-untyped-def]
+def scan_words(data, start, end, kinds, folded, quick, gaps, hashes, starts, ends):
     """Hashes of the words of data[start:end], in order; also their byte positions if `starts` has a size.
 
     `hashes` (and `starts`, `ends`) must have room for bound_words() entries. Returns the number of words.
@@ -193,6 +200,10 @@ def scan_words(data, start, end, kinds, folded, gaps, hashes, starts, ends):  # 
         symbol = point if kind == REPEATABLE else np.int64(-1)
         state = _IN_WORD if kind == PART else _IN_SINGLE
         h = (_BASIS ^ low) * _PRIME
+        if state == _IN_WORD:
+            while i < end and quick[data[i]]:
+                h = (h ^ np.uint64(quick[data[i]])) * _PRIME
+                i += 1
         first, last = at, i
     if state != _NO_STATE:
         hashes[count] = mix64(h)
@@ -204,7 +215,7 @@ def scan_words(data, start, end, kinds, folded, gaps, hashes, starts, ends):  # 
 
 
 @njit(cache=True, nogil=True)
-def roll_shingles(words, count, n, out):  # type: ignore[no-untyped-def]
+def roll_shingles(words, count, n, out):
     """A hash for each run of n of the first `count` words; fewer words than n are one shingle, none are none.
 
     Returns the number of shingles, which is at most `count`.
@@ -226,7 +237,7 @@ def roll_shingles(words, count, n, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _hash_column(data, offsets, kinds, folded, gaps, located):  # type: ignore[no-untyped-def]
+def _hash_column(data, offsets, kinds, folded, quick, gaps, located):
     rows = offsets.size - 1
     bounds = np.zeros(rows + 1, np.int64)
     for row in range(rows):
@@ -238,14 +249,14 @@ def _hash_column(data, offsets, kinds, folded, gaps, located):  # type: ignore[n
     at = 0
     for row in range(rows):
         s, e = (starts[at:], ends[at:]) if located else (starts, ends)
-        at += scan_words(data, offsets[row], offsets[row + 1], kinds, folded, gaps, hashes[at:], s, e)
+        at += scan_words(data, offsets[row], offsets[row + 1], kinds, folded, quick, gaps, hashes[at:], s, e)
         found[row + 1] = at
     places = at if located else 0
     return hashes[:at].copy(), found, starts[:places].copy(), ends[:places].copy()
 
 
 @njit(cache=True, nogil=True)
-def _shingle_column(hashes, offsets, n):  # type: ignore[no-untyped-def]
+def _shingle_column(hashes, offsets, n):
     rows = offsets.size - 1
     out = np.empty(hashes.size, np.uint64)
     found = np.zeros(rows + 1, np.int64)

@@ -62,7 +62,7 @@ _PATTERNS = {
         r"[0-9]{1,3}(?:\.[0-9]{1,3}){3,}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:(?:\.[0-9]{1,3}){3})?"
     ),
     Entity.PHONE_NUMBER: re2.compile(
-        r"[+(]?[0-9](?:[ \x{A0}.\-/()\x{2010}-\x{2013}]{0,3}[0-9])*(?: ?(?:x|ext\.?) ?[0-9]{1,6})?"
+        r"[+(]?[0-9](?:[ \x{A0}.\-/()\x{2010}-\x{2013}]{0,3}[0-9]){6,}(?: ?(?:x|ext\.?) ?[0-9]{1,6})?"
     ),
 }
 
@@ -177,7 +177,7 @@ def _is_hex(char: str) -> bool:
 
 def _phone_neighbours(text: str, start: int, end: int) -> bool:
     span = text[start:end]
-    if end - start > MAX_PHONE_RUN_CHARS or sum(c.isdigit() for c in span) < 7:
+    if end - start > MAX_PHONE_RUN_CHARS:
         return False
     before, after = _char(text, start - 1), _char(text, end)
     if _in_word(before) or _in_word(after) or after == "%" or before in ("@", "~", "^"):

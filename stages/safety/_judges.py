@@ -171,6 +171,10 @@ def load_judges(
     return {entity: makers[entity]() for entity in Entity if entity in entities}
 
 
+def _touches(found: Candidate | Span, taken: Sequence[Span]) -> bool:
+    return any(span.start < found.end and found.start < span.end for span in taken)
+
+
 def find_pii(text: str, judges: Mapping[Entity, Judge], min_score: float) -> list[Span]:
     """Personal data in a text, left to right, not overlapping; the surer kind gets what two kinds claim."""
     taken: list[Span] = []

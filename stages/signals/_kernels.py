@@ -33,7 +33,15 @@ SHORT_LINE_CHARS = 30  # FineWeb: a line of at most 30 characters is short
 FULL_STOP, HASH_SIGN, BRACE, ELLIPSIS, NEWLINE = 0x2E, 0x23, 0x7B, 0x2026, 0x0A
 
 COUNTS = (
-    *("chars", "tokens", "words", "word_chars", "spaced_words", "spaced_word_chars", "max_word_chars"),
+    *(
+        "chars",
+        "words",
+        "words_and_symbols",
+        "word_chars",
+        "spaced_words",
+        "spaced_word_chars",
+        "max_word_chars",
+    ),
     *("alpha_words", "stop_words", "hashes", "ellipses", "braces", "newlines"),
     *("lines", "line_chars", "bullet_lines", "ellipsis_lines", "terminal_lines", "short_lines"),
     *("duplicate_lines", "duplicate_line_chars"),
@@ -82,7 +90,7 @@ def _scan(data, start, end, kinds, lower, stops, stop_bits, table, mark, mask, h
 
     Fills hashes[k] with the polynomial hash of the first k words and ends[k] with their length in characters.
     """
-    chars = tokens = words = spaced = spaced_chars = longest = alpha = 0
+    chars = words = wordless = words_before = spaced = spaced_chars = longest = alpha = 0
     signs = ellipses = braces = newlines = 0
     lines = line_chars = bullets = trailing = terminal = short = same_lines = same_line_chars = 0
     paragraphs = same_paragraphs = same_paragraph_chars = 0
@@ -133,9 +141,11 @@ def _scan(data, start, end, kinds, lower, stops, stop_bits, table, mark, mask, h
                 for k in range(stops.size):
                     if stops[k] == mixed:
                         found |= np.uint64(1) << np.uint64(k)
+        if state != _NONE and after == _NONE:  # white space ends a stretch of tokens
+            wordless += 1 if words == words_before else 0
+            words_before = words
         state = after
         if begins:
-            tokens += 1
             length, word_length, word_class, h = 0, 0, 0, _BASIS
         if kind & SPACE:
             dots = 0
@@ -196,21 +206,9 @@ def _scan(data, start, end, kinds, lower, stops, stop_bits, table, mark, mask, h
         found &= found - np.uint64(1)
         distinct += 1
     row = (
-        *(
-            chars,
-            tokens,
-            words,
-            ends[words],
-            spaced,
-            spaced_chars,
-            longest,
-            alpha,
-            distinct,
-            signs,
-            ellipses,
-            braces,
-        ),
-        *(newlines - 1, lines, line_chars, bullets, trailing, terminal, short, same_lines, same_line_chars),
+        *(chars, words, words + wordless, ends[words], spaced, spaced_chars, longest, alpha, distinct),
+        *(signs, ellipses, braces, newlines - 1),
+        *(lines, line_chars, bullets, trailing, terminal, short, same_lines, same_line_chars),
         *(paragraphs, same_paragraphs, same_paragraph_chars),
     )
     for k in range(len(row)):

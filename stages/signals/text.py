@@ -58,7 +58,7 @@ COUNT_FIELDS = {  # column -> count
     DISTINCT_STOP_WORDS: "stop_words",
 }
 RATIO_FIELDS = {  # column -> part, whole
-    FRACTION_OF_WORDS_WITH_ALPHA: ("alpha_words", "tokens"),
+    FRACTION_OF_WORDS_WITH_ALPHA: ("alpha_words", "words_and_symbols"),
     HASH_TO_WORD_RATIO: ("hashes", "words"),
     ELLIPSIS_TO_WORD_RATIO: ("ellipses", "words"),
     NEWLINE_TO_WORD_RATIO: ("newlines", "words"),

@@ -64,7 +64,9 @@ def test_rows_lost_between_nodes_fail(tmp_path):
     check_run(graph.nodes, Books(3, data))
     for counter in ("in", "passed", "kept"):
         data["nodes"]["loud"]["lines"][counter] -= 1
-    with pytest.raises(BooksError, match="node 'loud', source 'lines': its inputs put out 129 rows, but it took in 128"):
+    with pytest.raises(
+        BooksError, match="node 'loud', source 'lines': its inputs put out 129 rows, but it took in 128"
+    ):
         check_run(graph.nodes, Books(3, data))
 
 

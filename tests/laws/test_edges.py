@@ -80,7 +80,11 @@ def test_stored_rows_open_elsewhere(tmp_path):
     folder = result.folder
     assert open_node(folder, "m", view="dataset").to_table().num_rows == 3
     assert sorted(open_node(tmp_path / "out", "m").compute()["text"]) == ["one two", "three", "x"]
-    assert open_node(folder, "m", view="bag").pluck("text").compute(scheduler="sync") == ["one two", "x", "three"]
+    assert open_node(folder, "m", view="bag").pluck("text").compute(scheduler="sync") == [
+        "one two",
+        "x",
+        "three",
+    ]
     assert open_node(folder, "m", view="datasets")["text"][0] == "one two"
 
 

@@ -19,7 +19,8 @@ from tests.support.data import ROOT
 from tests.support.toy import TOYS
 
 SLOW = 0.02
-CHILD = """
+CHILD = (
+    """
 import sys
 from pathlib import Path
 from pipeline.api import run
@@ -31,7 +32,9 @@ if __name__ == "__main__":
     kind, address = sys.argv[2], sys.argv[3] or None
     cluster = ClusterConfig(kind=kind, workers=2 if kind == "local" else None, address=address)
     run(full_config(Path(sys.argv[1]), slow=%r, run="batch_rows: 5"), registry=TOYS, cluster=cluster)
-""" % SLOW
+"""
+    % SLOW
+)
 
 
 def start(tmp_path, kind="local", address=""):
@@ -40,7 +43,11 @@ def start(tmp_path, kind="local", address=""):
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         [sys.executable, str(script), str(tmp_path), kind, address],
-        cwd=ROOT, env=env, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        cwd=ROOT,
+        env=env,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
 
 
@@ -124,7 +131,10 @@ def dask_cluster(tmp_path):
     started = [
         subprocess.Popen(
             [*base, "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)],
-            env=env, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=env,
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
     ]
     deadline = time.monotonic() + 60
@@ -136,9 +146,25 @@ def dask_cluster(tmp_path):
     address = json.loads(file.read_text())["address"]
     started.append(
         subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nworkers", "2", "--nthreads", "1",
-             "--no-dashboard", "--local-directory", str(tmp_path / "w"), "--death-timeout", "20"],
-            env=env, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            [
+                sys.executable,
+                "-m",
+                "distributed.cli.dask_worker",
+                address,
+                "--nworkers",
+                "2",
+                "--nthreads",
+                "1",
+                "--no-dashboard",
+                "--local-directory",
+                str(tmp_path / "w"),
+                "--death-timeout",
+                "20",
+            ],
+            env=env,
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
     )
     yield address, started[0]
@@ -183,18 +209,26 @@ def test_a_running_cluster_gives_the_same(tmp_path, reference, dask_cluster):
 def test_no_scheduler_there(tmp_path, monkeypatch):
     import dask
 
-    with dask.config.set({"distributed.comm.timeouts.connect": "1s"}), pytest.raises(
-        PipelineError, match="no Dask scheduler answers at tcp://127.0.0.1:9"
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(PipelineError, match="no Dask scheduler answers at tcp://127.0.0.1:9"),
     ):
         monkeypatch.setattr("pipeline.cluster.CONNECT_S", 1)
-        run(full_config(tmp_path), registry=TOYS, cluster=ClusterConfig(kind="address", address="tcp://127.0.0.1:9"))
+        run(
+            full_config(tmp_path),
+            registry=TOYS,
+            cluster=ClusterConfig(kind="address", address="tcp://127.0.0.1:9"),
+        )
 
 
 def test_two_jobs_never_write_one_run(tmp_path):
     from pipeline import lock
     from pipeline.io.store import Store
 
-    with lock.hold(Store(str(tmp_path / "out"))), pytest.raises(RunLocked, match="another job is writing here.*pid"):
+    with (
+        lock.hold(Store(str(tmp_path / "out"))),
+        pytest.raises(RunLocked, match=r"another job is writing here.*pid"),
+    ):
         run_here(full_config(tmp_path))
     assert run_here(full_config(tmp_path)).executed > 0
     assert Path(tmp_path / "out" / "LATEST").exists()

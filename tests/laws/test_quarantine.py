@@ -24,7 +24,13 @@ def config(tmp_path, params, *, lines=None, ratio=0.01, allowance=20, batch=1024
     for f in range(2):
         (folder / f"p{f}.txt").write_text("\n".join(lines or [f"line {f} {i}" for i in range(60)]) + "\n")
     text = ONE.format(
-        out=tmp_path / "out", folder=folder, params=params, ratio=ratio, allowance=allowance, batch=batch, watchdog=watchdog
+        out=tmp_path / "out",
+        folder=folder,
+        params=params,
+        ratio=ratio,
+        allowance=allowance,
+        batch=batch,
+        watchdog=watchdog,
     )
     return parse(text)
 
@@ -33,7 +39,9 @@ def fates(result, event):
     run = open_run(result.folder)
     found = []
     for _, _, folder in run.units():
-        found += [r for r in read_table(run.output, f"{folder}/fates.arrow").to_pylist() if r["event"] == event]
+        found += [
+            r for r in read_table(run.output, f"{folder}/fates.arrow").to_pylist() if r["event"] == event
+        ]
     return found
 
 
@@ -71,9 +79,9 @@ def test_a_broken_contract_is_the_stages_fault(tmp_path, wrong, message):
 def _sixty(made):
     data = {**made.data}
     data["nodes"]["a"]["params"]["rows"] = 60
-    from pipeline.config import PipelineConfig
-
     import json
+
+    from pipeline.config import PipelineConfig
 
     return PipelineConfig.model_validate_json(json.dumps(data)), data, made.lines, made.file
 

@@ -50,7 +50,9 @@ def test_a_new_file_redoes_only_itself_before_the_exchange(tmp_path):
     again = run_here(chain(tmp_path))
     # levels 0 and 1 of the three old files are reused; so is level 2 where the verdicts stayed the same
     assert again.reused == 9
-    assert again.executed == 2 + 1 + 1 + 1  # the new file's two levels, the exchange, its last level, the commit
+    assert (
+        again.executed == 2 + 1 + 1 + 1
+    )  # the new file's two levels, the exchange, its last level, the commit
 
 
 def test_changed_bytes_are_read_again(tmp_path):

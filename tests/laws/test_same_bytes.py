@@ -28,7 +28,9 @@ def test_order_of_completion(tmp_path, reference):
         assert digests(result) == reference
 
 
-@pytest.mark.parametrize("setting", ["batch_rows: 1", "batch_rows: 3", "batch_bytes: 40", "batch_rows: 100000"])
+@pytest.mark.parametrize(
+    "setting", ["batch_rows: 1", "batch_rows: 3", "batch_bytes: 40", "batch_rows: 100000"]
+)
 def test_batch_size(tmp_path, reference, setting):
     assert digests(run_here(full_config(tmp_path, run=setting))) == reference
 

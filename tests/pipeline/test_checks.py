@@ -26,15 +26,18 @@ def problems(nodes, *, head=HEAD, overrides=()):
             "bad.yaml:5: nodes.b.stage: no stage is called 'mesure'; did you mean 'measure'?",
         ),
         (
-            GOOD + "  b:\n    stage: measure\n    inputs: [a]\n    params: {min_lenth: 3}\n  c: {stage: write_rows, inputs: [b]}\n",
+            GOOD
+            + "  b:\n    stage: measure\n    inputs: [a]\n    params: {min_lenth: 3}\n  c: {stage: write_rows, inputs: [b]}\n",
             "bad.yaml:8: nodes.b.params.min_lenth: unknown name; did you mean 'min_length'?",
         ),
         (
-            GOOD + "  b: {stage: measure, inputs: [a], params: {min_length: many}}\n  c: {stage: write_rows, inputs: [b]}\n",
+            GOOD
+            + "  b: {stage: measure, inputs: [a], params: {min_length: many}}\n  c: {stage: write_rows, inputs: [b]}\n",
             "bad.yaml:5: nodes.b.params.min_length: Input should be a valid integer, got 'many'",
         ),
         (
-            GOOD + '  b: {stage: measure, inputs: [a], params: {min_length: "5"}}\n  c: {stage: write_rows, inputs: [b]}\n',
+            GOOD
+            + '  b: {stage: measure, inputs: [a], params: {min_length: "5"}}\n  c: {stage: write_rows, inputs: [b]}\n',
             "bad.yaml:5: nodes.b.params.min_length: Input should be a valid integer, got '5'",
         ),
         (
@@ -46,7 +49,8 @@ def problems(nodes, *, head=HEAD, overrides=()):
             "bad.yaml:5: node 'b' reads port 'dropped' of 'a'; ports are kept, rejected",
         ),
         (
-            GOOD + "  b: {stage: measure, inputs: [d]}\n  d: {stage: shout, inputs: [b]}\n  e: {stage: write_rows, inputs: [a]}\n",
+            GOOD
+            + "  b: {stage: measure, inputs: [d]}\n  d: {stage: shout, inputs: [b]}\n  e: {stage: write_rows, inputs: [a]}\n",
             "bad.yaml:5: the graph has a cycle: b -> d -> b",
         ),
         (
@@ -75,11 +79,13 @@ def problems(nodes, *, head=HEAD, overrides=()):
             "add side: {list: <node>}",
         ),
         (
-            GOOD + "  b: {stage: measure, inputs: [a], side: {words: a}}\n  c: {stage: write_rows, inputs: [b]}\n",
+            GOOD
+            + "  b: {stage: measure, inputs: [a], side: {words: a}}\n  c: {stage: write_rows, inputs: [b]}\n",
             "bad.yaml:5: node 'b' (measure) takes no side input 'words'; known: none",
         ),
         (
-            GOOD + "  b: {stage: listed, inputs: [a], side: {list: lst}}\n  c: {stage: write_rows, inputs: [b]}\n",
+            GOOD
+            + "  b: {stage: listed, inputs: [a], side: {list: lst}}\n  c: {stage: write_rows, inputs: [b]}\n",
             "bad.yaml:5: node 'b' reads 'lst', which does not exist; known: a, c",
         ),
         (
@@ -118,11 +124,15 @@ def test_column_messages():
 
     toy.NeedsLangs = NeedsLangs
     registry = {**TOYS, "needs_langs": StageRef("tests.support.toy:NeedsLangs")}
-    text = HEAD + GOOD + (
-        "  m: {stage: measure, inputs: [a]}\n"
-        "  q: {stage: needs_langs, inputs: [m]}\n"
-        "  u: {stage: needs_langs, inputs: [a, m]}\n"
-        "  c: {stage: write_rows, inputs: [q, u]}\n"
+    text = (
+        HEAD
+        + GOOD
+        + (
+            "  m: {stage: measure, inputs: [a]}\n"
+            "  q: {stage: needs_langs, inputs: [m]}\n"
+            "  u: {stage: needs_langs, inputs: [a, m]}\n"
+            "  c: {stage: write_rows, inputs: [q, u]}\n"
+        )
     )
     with pytest.raises(ConfigError) as caught:
         check(parse(text, "bad.yaml"), registry)
@@ -149,7 +159,10 @@ def test_all_problems_at_once_in_the_order_of_their_lines():
 
 
 def test_two_bad_nodes_of_one_kind_are_both_reported():
-    found = problems(GOOD + "  b: {stage: measure, inputs: [a]}\n  c: {stage: measure, inputs: [a]}\n  d: {stage: write_rows, inputs: [a]}\n")
+    found = problems(
+        GOOD
+        + "  b: {stage: measure, inputs: [a]}\n  c: {stage: measure, inputs: [a]}\n  d: {stage: write_rows, inputs: [a]}\n"
+    )
     assert [p.split(": ")[1].split(" is read")[0] for p in found] == ["node 'b'", "node 'c'"]
 
 
@@ -191,9 +204,13 @@ def test_overrides(override, message):
 
 
 def test_warnings_about_routes():
-    text = HEAD + GOOD + (
-        "  b: {stage: write_rows, inputs: [{node: a, where: {text: [x, y]}}]}\n"
-        "  c: {stage: write_rows, inputs: [{node: a, where: {text: y}}]}\n"
+    text = (
+        HEAD
+        + GOOD
+        + (
+            "  b: {stage: write_rows, inputs: [{node: a, where: {text: [x, y]}}]}\n"
+            "  c: {stage: write_rows, inputs: [{node: a, where: {text: y}}]}\n"
+        )
     )
     _, found = check(parse(text, "w.yaml"), TOYS)
     assert found == [

@@ -17,7 +17,9 @@ def emitted(rng, rows, keys, kind="uint64"):
         key = pa.array(numbers)
     else:
         key = pa.array([int(n).to_bytes(8, "big") + b"\0" * 8 for n in numbers], pa.binary(16))
-    return pa.table({"key": key, "row": pa.array(np.arange(rows), pa.int64()), "v": pa.array(rng.integers(0, 9, rows))})
+    return pa.table(
+        {"key": key, "row": pa.array(np.arange(rows), pa.int64()), "v": pa.array(rng.integers(0, 9, rows))}
+    )
 
 
 def write(store, rng, partitions, rows, keys, kind, buckets):
@@ -54,7 +56,12 @@ def collect(store, tmp_path, files, cuts, limit, max_group):
         folder.mkdir()
         list(
             exchange.reduce_range(
-                lambda low=low, high=high: exchange.read_range(store, files, low, high), reduce, ["v"], folder, limit, max_group
+                lambda low=low, high=high: exchange.read_range(store, files, low, high),
+                reduce,
+                ["v"],
+                folder,
+                limit,
+                max_group,
             )
         )
     return seen, calls
@@ -101,7 +108,8 @@ def test_verdicts_come_back_to_their_partition(tmp_path):
     for n, part in enumerate((docs[:2], docs[2:])):
         with store.scratch() as scratch:
             exchange.write_verdicts(
-                scratch / "v", [pa.table({"doc": pa.array(part, pa.uint64()), "what": [str(d) for d in part]})]
+                scratch / "v",
+                [pa.table({"doc": pa.array(part, pa.uint64()), "what": [str(d) for d in part]})],
             )
             store.publish(scratch / "v", f"v{n}")
     mine = exchange.verdicts_for(store, ["v0", "v1"], 2)
@@ -117,7 +125,10 @@ def test_verdicts_come_back_to_their_partition(tmp_path):
     [
         (pa.table({"row": [1]}), "node 'n': emit must return the columns key and row, got"),
         (pa.table({"key": ["a"], "row": [0]}), "node 'n': key is string; make it uint64 or binary"),
-        (pa.table({"key": pa.array([1], pa.uint64()), "row": [4]}), "node 'n': emit returned a row outside its batch of 4"),
+        (
+            pa.table({"key": pa.array([1], pa.uint64()), "row": [4]}),
+            "node 'n': emit returned a row outside its batch of 4",
+        ),
     ],
 )
 def test_what_emit_returns_is_checked(table, message):

@@ -10,7 +10,7 @@ from pipeline.api import RunResult, parse, run
 from pipeline.executors.local import LocalExecutor
 from tests.support.toy import TOYS
 
-WORDS = "alder birch cedar damson elder fir gorse hazel ivy juniper".split()
+WORDS = ["alder", "birch", "cedar", "damson", "elder", "fir", "gorse", "hazel", "ivy", "juniper"]
 
 
 def write_corpus(folder: Path, files: int = 4, lines: int = 40) -> Path:
@@ -49,7 +49,9 @@ def full_config(tmp: Path, *, out: str = "out", min_length: int = 5, run: str = 
     """The config that has one of everything, over the toy corpora in `tmp`."""
     folder = write_corpus(tmp / "lines")
     more = write_corpus(tmp / "more", files=2, lines=25)
-    text = FULL.format(out=tmp / out, folder=folder, more=more, min=min_length, slow=slow, run=f", {run}" if run else "")
+    text = FULL.format(
+        out=tmp / out, folder=folder, more=more, min=min_length, slow=slow, run=f", {run}" if run else ""
+    )
     return parse(text, "toy.yaml")
 
 
@@ -66,7 +68,7 @@ def digests(result: RunResult) -> dict[str, str]:
     return {
         str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest()
         for p in sorted(root.rglob("*"))
-        if p.is_file() and p.name not in skip or p.parent != root and p.is_file()
+        if p.is_file() and (p.parent != root or p.name not in skip)
     }
 
 

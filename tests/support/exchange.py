@@ -1,7 +1,6 @@
 """A Global stage run in memory, plainly: what the engine's exchange must come to.
 
-Every row emitted is held in one table; there are no buckets, files or tasks. Partitions are the batches given.
-What the contract leaves open is varied by `shuffle_seed`: the order in which rows arrive, how groups are
+Every row emitted is held in one table; there are no files or tasks. Partitions are the batches given. What the contract leaves open is varied by `shuffle_seed`: the order in which rows arrive, how groups are
 cut into buckets, and the shape of the tree in which reductions are resolved.
 """
 
@@ -31,7 +30,7 @@ def run_global(
         stage: as a config would make it.
         batches: each is a partition; its number is its place.
         resource: handed to `emit`.
-        max_group_rows: a key with more rows arrives as several groups, each headed by its first row; None: never.
+        max_group_rows: a key with more rows arrives as several groups, each headed by its first row.
         shuffle_seed: of everything that must not matter.
     """
     rng = random.Random(shuffle_seed)
@@ -94,7 +93,7 @@ def cut_groups(table: pa.Table, order: Sequence[str], limit: int | None) -> Iter
 
 
 def into_buckets(table: pa.Table, groups: list[list[int]], rng: random.Random) -> Iterator[pa.Table]:
-    """Groups in buckets of 1 to 5, a key's own pieces never together; one empty bucket when there is no row."""
+    """Groups in buckets of 1 to 5, a key's own pieces never together; one empty bucket for no row."""
     keys = table["key"].to_pylist()
     bucket: list[int] = []
     held: set[Any] = set()

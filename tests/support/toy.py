@@ -139,7 +139,9 @@ class Shout(MapStage[None]):
         changed = pc.not_equal(upper, batch["text"]) if self.wrong is None else None
         evidence = None
         if changed is not None:
-            evidence = pa.StructArray.from_arrays([pa.repeat(1, len(changed))], ["edits"], mask=pc.invert(changed))
+            evidence = pa.StructArray.from_arrays(
+                [pa.repeat(1, len(changed))], ["edits"], mask=pc.invert(changed)
+            )
         return Marks(columns, reject, evidence)
 
 
@@ -163,7 +165,9 @@ class SplitWords(ExpandStage[None]):
         parents = [i for i, w in enumerate(words) for _ in w]
         reject = pa.array([None if w else "empty" for w in words], pa.string())
         return Expansion(
-            pa.array(parents, pa.int64()), {"text": pa.array([x for w in words for x in w], TEXT.type)}, reject
+            pa.array(parents, pa.int64()),
+            {"text": pa.array([x for w in words for x in w], TEXT.type)},
+            reject,
         )
 
 
@@ -201,14 +205,19 @@ class Dedup(GlobalStage[None]):
             if first != name:
                 lost.append((doc, first))
         return pa.table(
-            {"doc": pa.array([d for d, _ in lost], pa.uint64()), "survivor": pa.array([s for _, s in lost], pa.string())}
+            {
+                "doc": pa.array([d for d, _ in lost], pa.uint64()),
+                "survivor": pa.array([s for _, s in lost], pa.string()),
+            }
         )
 
     def annotate(self, batch: pa.RecordBatch, verdicts: pa.Table) -> Marks:
         reject: list[str | None] = [None] * batch.num_rows
         evidence: list[dict[str, str] | None] = [None] * batch.num_rows
         if verdicts.num_rows:
-            for row, survivor in zip(verdicts["row"].to_pylist(), verdicts["survivor"].to_pylist(), strict=True):
+            for row, survivor in zip(
+                verdicts["row"].to_pylist(), verdicts["survivor"].to_pylist(), strict=True
+            ):
                 reject[row], evidence[row] = "exact_duplicate", {"survivor": survivor}
         return Marks(
             {}, pa.array(reject, pa.string()), pa.array(evidence, pa.struct([("survivor", pa.string())]))
@@ -248,7 +257,9 @@ class CountFirstLetter(GlobalStage[None]):
     def reduce(self, bucket: pa.Table, round: int) -> pa.Table:
         if round == 0:
             counted = bucket.group_by("letter").aggregate([("doc", "count_distinct")])
-            return pa.table({"letter": counted["letter"], "size": counted["doc_count_distinct"].cast(pa.int64())})
+            return pa.table(
+                {"letter": counted["letter"], "size": counted["doc_count_distinct"].cast(pa.int64())}
+            )
         return bucket.select(["doc", "size"])
 
     def resolve(self, tables: Sequence[pa.Table], round: int, final: bool) -> pa.Table:
@@ -300,16 +311,24 @@ class WriteRows(Sink[None]):
     columns: list[str] = ["id", "text"]
 
     def write(self, batches: Iterator[pa.RecordBatch], out: Path, resource: None) -> ShardInfo:
-        tables = [pa.Table.from_batches([b]).select([c for c in self.columns if c in b.schema.names]) for b in batches]
+        tables = [
+            pa.Table.from_batches([b]).select([c for c in self.columns if c in b.schema.names])
+            for b in batches
+        ]
         if not tables:
             return ShardInfo()
         table = pa.concat_tables(tables).combine_chunks()
         with pa.ipc.new_file(str(out / "rows.arrow"), table.schema) as writer:
             writer.write_table(table)
-        return ShardInfo(["rows.arrow"], table.num_rows, {"letters": pc.sum(pc.utf8_length(table["text"])).as_py()})
+        return ShardInfo(
+            ["rows.arrow"], table.num_rows, {"letters": pc.sum(pc.utf8_length(table["text"])).as_py()}
+        )
 
     def commit(self, shards: Sequence[ShardInfo], out: Path, resource: None) -> None:
-        value = {"rows": sum(s.rows for s in shards), "letters": sum(int(str(s.meta.get("letters", 0))) for s in shards)}
+        value = {
+            "rows": sum(s.rows for s in shards),
+            "letters": sum(int(str(s.meta.get("letters", 0))) for s in shards),
+        }
         (out / "manifest.json").write_text(json.dumps(value))
 
 

@@ -58,6 +58,12 @@ def tokens_of(text):
     return [piece for chunk in text.split() for piece in pieces_of(chunk)]
 
 
+def symbols_of(text):
+    """Stretches between white space that have pieces but no word."""
+    stretches = [[strip_symbols(piece) for piece, _ in pieces_of(chunk)] for chunk in text.split()]
+    return sum(bool(words) and not any(words) for words in stretches)
+
+
 def words_of(text):
     """(word in lower case, is spaced) in order."""
     stripped = [(strip_symbols(piece), not single) for piece, single in tokens_of(text)]
@@ -119,8 +125,8 @@ def counts_of(text, stop_words, bullets, terminals):
     same_paragraphs, paragraph_repeats = repeats(paragraphs)
     counts = {
         "chars": len(text),
-        "tokens": len(tokens_of(text)),
         "words": len(words),
+        "words_and_symbols": len(words) + symbols_of(text),
         "word_chars": sum(map(len, names)),
         "spaced_words": len(spaced),
         "spaced_word_chars": sum(map(len, spaced)),

@@ -156,6 +156,8 @@ def test_counts_equal_the_oracle_on_real_text(name):
         ("the THE The", "distinct_stop_words", 1),
         ("Be with the cat", "distinct_stop_words", 3),
         ("a 1 2 -", "fraction_of_words_with_alpha", 0.25),
+        ("- | a", "fraction_of_words_with_alpha", 1 / 3),
+        ("春、夏。 ——", "fraction_of_words_with_alpha", 2 / 3),  # punctuation beside a word is no symbol
         ("# a b #c", "hash_to_word_ratio", 2 / 3),
         ("a... b… c", "ellipsis_to_word_ratio", 2 / 3),
         ("#a b...", "symbol_to_word_ratio", 1.0),
