@@ -180,9 +180,7 @@ def find_pii(text: str, judges: Mapping[Entity, Judge], min_score: float) -> lis
     taken: list[Span] = []
     for entity, judge in judges.items():
         for candidate in find_candidates(text, entity):
-            for span in judge(text, candidate):
-                if span.score >= min_score and not any(
-                    s.start < span.end and span.start < s.end for s in taken
-                ):
-                    taken.append(span)
+            if not _touches(candidate, taken):  # telephone judges are slow: no card number goes to them
+                spans = [span for span in judge(text, candidate) if span.score >= min_score]
+                taken += [span for span in spans if not _touches(span, taken)]
     return sorted(taken, key=lambda span: span.start)

@@ -19,8 +19,7 @@ from tests.support.data import ROOT
 from tests.support.toy import TOYS
 
 SLOW = 0.02
-CHILD = (
-    """
+CHILD = """
 import sys
 from pathlib import Path
 from pipeline.api import run
@@ -31,10 +30,8 @@ from tests.support.toy import TOYS
 if __name__ == "__main__":
     kind, address = sys.argv[2], sys.argv[3] or None
     cluster = ClusterConfig(kind=kind, workers=2 if kind == "local" else None, address=address)
-    run(full_config(Path(sys.argv[1]), slow=%r, run="batch_rows: 5"), registry=TOYS, cluster=cluster)
-"""
-    % SLOW
-)
+    run(full_config(Path(sys.argv[1]), slow=SLOW, run="batch_rows: 5"), registry=TOYS, cluster=cluster)
+""".replace("SLOW", str(SLOW))
 
 
 def start(tmp_path, kind="local", address=""):
@@ -209,16 +206,13 @@ def test_a_running_cluster_gives_the_same(tmp_path, reference, dask_cluster):
 def test_no_scheduler_there(tmp_path, monkeypatch):
     import dask
 
+    monkeypatch.setattr("pipeline.cluster.CONNECT_S", 1)
+    cluster = ClusterConfig(kind="address", address="tcp://127.0.0.1:9")
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
-        pytest.raises(PipelineError, match="no Dask scheduler answers at tcp://127.0.0.1:9"),
+        pytest.raises(PipelineError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"),
     ):
-        monkeypatch.setattr("pipeline.cluster.CONNECT_S", 1)
-        run(
-            full_config(tmp_path),
-            registry=TOYS,
-            cluster=ClusterConfig(kind="address", address="tcp://127.0.0.1:9"),
-        )
+        run(full_config(tmp_path), registry=TOYS, cluster=cluster)
 
 
 def test_two_jobs_never_write_one_run(tmp_path):

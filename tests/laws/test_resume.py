@@ -104,7 +104,7 @@ def test_a_commit_record_cut_short_is_named(tmp_path):
     record.write_text(record.read_text()[:20])
     from pipeline.errors import CheckpointError
 
-    with pytest.raises(CheckpointError, match="commit.json: is not JSON"):
+    with pytest.raises(CheckpointError, match=r"commit\.json: is not JSON"):
         run_here(chain(tmp_path))
 
 
@@ -125,7 +125,7 @@ def test_moving_the_output_loses_nothing(tmp_path):
     shutil.move(tmp_path / "out", tmp_path / "moved")
     second = run_here(full_config(tmp_path, out="moved"))
     assert second.executed == 0
-    assert digests(second) == {k: v for k, v in digests_at(tmp_path / "moved", first).items()}
+    assert digests(second) == digests_at(tmp_path / "moved", first)
 
 
 def digests_at(output: Path, result):
