@@ -24,8 +24,17 @@ from presidio_analyzer.predefined_recognizers.generic.phone_recognizer import Ph
 from pipeline.schema import TEXT
 from stages.safety.pii import ScrubPii
 
-WORDS = "the river runs past old mills and quiet fields while people talk about bread wool and weather".split()
-DIGITS = ["in 1987", "for $1,250.99", "version 2.1.3.4", "on 2004-05-06", "at 12:34:56", "ISBN 978-0-306-40615-7"]
+WORDS = (
+    "the river runs past old mills and quiet fields while people talk about bread wool and weather".split()
+)
+DIGITS = [
+    "in 1987",
+    "for $1,250.99",
+    "version 2.1.3.4",
+    "on 2004-05-06",
+    "at 12:34:56",
+    "ISBN 978-0-306-40615-7",
+]
 PII = ["anna.smith@example.com", "81.2.69.160", "(905) 674-3793", "4111 1111 1111 1111", "+44 20 7946 0958"]
 OURS, THEIRS = 20_000, 60
 
@@ -65,7 +74,9 @@ def main() -> None:
         few = texts[:THEIRS]
         ours = rate(lambda b=batch: stage.annotate(b, judges), len(texts), sum(sizes))
         theirs = rate(
-            lambda t=few: [p.analyze(x, p.supported_entities) for x in t for p in peers], THEIRS, sum(sizes[:THEIRS])
+            lambda t=few: [p.analyze(x, p.supported_entities) for x in t for p in peers],
+            THEIRS,
+            sum(sizes[:THEIRS]),
         )
         ratio = ours["documents_per_cpu_s"] / theirs["documents_per_cpu_s"]
         results[name] = {"scrub_pii": ours, "presidio": theirs, "ratio": round(ratio, 1)}

@@ -74,7 +74,7 @@ def moved(table: pa.Table, by: int) -> pa.Table:
 def write_emitted(
     path: Path, tables: Sequence[pa.Table], buckets: int
 ) -> tuple[Written, list[tuple[int, int, int]]]:
-    """Write a unit's emitted rows by bucket.
+    """Write a unit's emitted rows by bucket; there must be some.
 
     Returns:
         what was written, and (bucket, rows, bytes) for each bucket that has rows.

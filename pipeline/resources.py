@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import models
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, StageError
 from pipeline.graph import Graph
 
 
@@ -55,4 +55,8 @@ class Opener:
         stage = self._graph.nodes[node].stage
         for path in stage.resources():
             ensure(Path(path))
-        return stage.open({name: Path(folder) for name, folder in sides})
+        try:
+            return stage.open({name: Path(folder) for name, folder in sides})
+        except (ValueError, OSError) as error:
+            name = self._graph.nodes[node].stage_name
+            raise StageError(f"node '{node}' ({name}): cannot load what it needs: {error}") from error

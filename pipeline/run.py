@@ -251,7 +251,7 @@ def _emit(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
                 tables.append(exchange.moved(table, base + start))
             base += batch.num_rows
         files, emitted = {}, {}
-        if tables:
+        if any(map(len, tables)):
             file = emit_file(name, round)
             files[file], sizes = exchange.write_emitted(scratch / file, tables, plan.run.buckets)
             emitted[name] = {"buckets": sizes}

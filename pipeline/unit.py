@@ -426,6 +426,8 @@ class LevelUnit:
         for entry, writer in self._writers.items():
             self.files[entry.file] = writer.close()
         for name, tables in self._emits.items():
+            if not any(map(len, tables)):
+                continue
             file = emit_file(name, 0)
             written, sizes = exchange.write_emitted(self.scratch / file, tables, self.plan.run.buckets)
             self.files[file] = written

@@ -7,7 +7,7 @@
 A group is only where to look: being linked through a third document rejects nobody.
 
 Sources: Broder 1997, "On the resemblance and containment of documents"; bands as in Leskovec, Rajaraman,
-Ullman, Mining of Massive Datasets, section 3.4; 14 x 8 over 5-word shingles as in FineWeb (Penedo et al. 2024).
+Ullman, Mining of Massive Datasets, section 3.4; 14 x 8 over 5-word shingles: FineWeb (Penedo et al. 2024).
 """
 
 from collections.abc import Sequence

@@ -22,6 +22,7 @@ from stages.safety._candidates import Candidate, Entity, find_candidates, is_loc
 
 CONTEXT_BONUS = 0.35  # presidio's context similarity factor (LemmaContextAwareEnhancer)
 BARE_PENALTY = 0.2  # digits alone, no "+", no separator: an id far more often than a number to call
+MAX_PHONE_DIGITS = 17  # E.164: 15, and 00 for the plus
 MAX_BARE_DIGITS = 12  # unseparated: an IMEI has 15, and stands next to "phone"
 _CONTEXT_CHARS = 40
 
@@ -121,20 +122,19 @@ def _phone_judge(regions: Sequence[str]) -> Judge:
 
     def judged(text: str, found: Candidate) -> Iterator[Span]:
         low, high = max(0, found.start - 1), found.end + 1  # phonenumbers looks at the neighbours too
-        window = text[low:high]
-        international = text[found.start] == "+"
-        named = _is_named_phone(text, found.start)
+        window, value = text[low:high], text[found.start : found.end]
+        international, named = value.startswith("+"), _is_named_phone(text, found.start)
         spans = _phone_results(valid[:1] if international else valid, window)
-        if spans:
-            for start, end, score in spans:
-                value = text[low + start : low + end]
-                bonus = CONTEXT_BONUS if named or international else -BARE_PENALTY if value.isdigit() else 0.0
-                yield Span("PHONE_NUMBER", low + start, low + end, round(score + bonus, 3))
-        elif international or named:
-            for start, end, score in _phone_results(possible, window):
-                if text[low + start : low + end].isdigit() and end - start > MAX_BARE_DIGITS:
-                    continue
-                yield Span("PHONE_NUMBER", low + start, low + end, round(score, 3))
+        bonus = CONTEXT_BONUS if named or international else 0.0
+        if not spans and (named or international) and not (value.isdigit() and len(value) > MAX_BARE_DIGITS):
+            spans, bonus = _phone_results(possible, window), 0.0
+        digits = sum(c.isdigit() for c in value)
+        if spans and (named or value[0] in "+0") and digits <= MAX_PHONE_DIGITS:
+            # phonenumbers may split what it cannot parse as one; a rest of four digits would stay behind
+            spans = [(found.start - low, found.end - low, spans[0][2])]
+        for start, end, score in spans:
+            bare = BARE_PENALTY if not bonus and text[low + start : low + end].isdigit() else 0.0
+            yield Span("PHONE_NUMBER", low + start, low + end, round(score + bonus - bare, 3))
 
     return judged
 

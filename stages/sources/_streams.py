@@ -50,7 +50,7 @@ class Codec(NamedTuple):
 
 
 def _unpack_zlib(decoder: Any, data: bytes) -> Iterator[bytes]:
-    while data:
+    while data and not decoder.eof:  # at the end the tail may hold what is in unused_data too
         yield decoder.decompress(data, PIECE)
         data = decoder.unconsumed_tail
 

@@ -51,7 +51,9 @@ def presidio(path: Path) -> Iterator[Labelled]:
 def ambientmeta(path: Path) -> Iterator[Labelled]:
     for line in path.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        spans = [(NAMES.get(s["entity_type"], s["entity_type"]), s["start"], s["end"]) for s in row["annotations"]]
+        spans = [
+            (NAMES.get(s["entity_type"], s["entity_type"]), s["start"], s["end"]) for s in row["annotations"]
+        ]
         yield Labelled(row["text"], spans)
 
 
@@ -86,13 +88,20 @@ def score_set(name: str, path: Path) -> dict[str, dict[str, float]]:
 @functools.cache
 def score_isemail(path: Path) -> dict[str, float]:
     """Share of plainly valid addresses found whole in a sentence; share of the impossible left unclaimed whole."""
-    cases = [(t.findtext("address") or "", t.findtext("category")) for t in ElementTree.parse(path).iter("test")]
+    cases = [
+        (t.findtext("address") or "", t.findtext("category")) for t in ElementTree.parse(path).iter("test")
+    ]
     asked = [(a, category) for a, category in cases if "." in a.rpartition("@")[2]]  # no one-label domains
     found = find([f"Write to {address} today." for address, _ in asked])
-    whole = [("EMAIL_ADDRESS", 9, 9 + len(address)) in spans for (address, _), spans in zip(asked, found, strict=True)]
+    whole = [
+        ("EMAIL_ADDRESS", 9, 9 + len(address)) in spans
+        for (address, _), spans in zip(asked, found, strict=True)
+    ]
 
     def share(category: str, wanted: bool) -> float:
-        of = [is_found is wanted for is_found, (_, kind) in zip(whole, asked, strict=True) if kind == category]
+        of = [
+            is_found is wanted for is_found, (_, kind) in zip(whole, asked, strict=True) if kind == category
+        ]
         return round(sum(of) / len(of), 4)
 
     return {"valid_found": share("ISEMAIL_VALID_CATEGORY", True), "errors_left": share("ISEMAIL_ERR", False)}

@@ -1,7 +1,8 @@
 """A Global stage run in memory, plainly: what the engine's exchange must come to.
 
-Every row emitted is held in one table; there are no files or tasks. Partitions are the batches given. What the contract leaves open is varied by `shuffle_seed`: the order in which rows arrive, how groups are
-cut into buckets, and the shape of the tree in which reductions are resolved.
+Every row emitted is held in one table; there are no files or tasks. Partitions are the batches given. What the
+contract leaves open is varied by `shuffle_seed`: the order in which rows arrive, how groups are cut into
+buckets, and the shape of the tree in which reductions are resolved.
 """
 
 import random

@@ -116,7 +116,13 @@ def oracle(dialogue):
         return "empty_turn"
     if len(kinds) > start and kinds[start] != "user":
         return "starts_with_assistant"
-    after = {"user": {"assistant", CALL}, "assistant": {"user"}, CALL: {"tool"}, "tool": {"tool", "assistant", CALL}, "system": set()}
+    after = {
+        "user": {"assistant", CALL},
+        "assistant": {"user"},
+        CALL: {"tool"},
+        "tool": {"tool", "assistant", CALL},
+        "system": set(),
+    }
     if any(b not in after[a] for a, b in zip(kinds[start:], kinds[start + 1 :], strict=False)):
         return "roles_do_not_alternate"
     if not {"assistant", CALL} & set(kinds):
@@ -126,7 +132,11 @@ def oracle(dialogue):
     return "too_few_turns" if len(kinds) - start < 2 else None
 
 
-MESSAGE = st.builds(message, st.sampled_from(["system", "user", "assistant", "tool", CALL]), st.sampled_from(["a", "é", " ", None]))
+MESSAGE = st.builds(
+    message,
+    st.sampled_from(["system", "user", "assistant", "tool", CALL]),
+    st.sampled_from(["a", "é", " ", None]),
+)
 
 
 @settings(max_examples=300, deadline=None)

@@ -26,7 +26,10 @@ def test_sharegpt():
             "id": 7,
             "system": "Be kind.",
             "tools": "[]",
-            "conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello", "weight": 0}],
+            "conversations": [
+                {"from": "human", "value": "Hi"},
+                {"from": "gpt", "value": "Hello", "weight": 0},
+            ],
         }
     )
     assert turns(marks) == [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello")]
@@ -122,11 +125,16 @@ def test_what_is_no_dialogue_is_named(record, reason, message):
     assert marks.reject.to_pylist() == [reason]
     assert marks.evidence[0].as_py()["message"] == message
     assert marks.columns["messages"][0].as_py() is None
-    assert marks.columns["metadata"][0].as_py() == (record if record is None or isinstance(record, str) else json.dumps(record))
+    assert marks.columns["metadata"][0].as_py() == (
+        record if record is None or isinstance(record, str) else json.dumps(record)
+    )
 
 
 def test_a_named_format_takes_no_other():
-    assert parse({"messages": [{"role": "user", "content": "x"}]}, format="sharegpt").reject[0].as_py() == "unknown_format"
+    assert (
+        parse({"messages": [{"role": "user", "content": "x"}]}, format="sharegpt").reject[0].as_py()
+        == "unknown_format"
+    )
 
 
 def test_good_and_bad_rows_keep_their_places_and_an_empty_batch_its_types():
@@ -135,7 +143,9 @@ def test_good_and_bad_rows_keep_their_places_and_an_empty_batch_its_types():
     assert turns(marks, 2)[0] == ("user", "I")
     empty = parse()
     stage = ParseDialogue()
-    assert {name: array.type for name, array in empty.columns.items()} == {f.name: f.type for f in stage.writes()}
+    assert {name: array.type for name, array in empty.columns.items()} == {
+        f.name: f.type for f in stage.writes()
+    }
     assert len(empty.reject) == 0
 
 

@@ -20,7 +20,8 @@ def test_published_renderings_are_reproduced():
     wrong = [
         golden["name"]
         for golden in goldens
-        if render(compile_template(golden["chat_template"], DATE), golden["data"], None).text != golden["target"]
+        if render(compile_template(golden["chat_template"], DATE), golden["data"], None).text
+        != golden["target"]
     ]
     assert wrong == []
 
@@ -157,8 +158,12 @@ def test_a_generation_block_inside_a_trim_and_a_loop_control_keeps_its_place():
 
 
 def test_quoted_positions_are_those_of_the_final_text():
-    template = compile_template("{{ tools | tojson }}<x>{% generation %}{{ messages[0].content | trim }}<x>{% endgeneration %}", DATE)
-    rendering = render(template, {"tools": [{"<x>": "é<x>"}], "messages": [{"content": " <x><x> "}]}, re.compile("<x>"))
+    template = compile_template(
+        "{{ tools | tojson }}<x>{% generation %}{{ messages[0].content | trim }}<x>{% endgeneration %}", DATE
+    )
+    rendering = render(
+        template, {"tools": [{"<x>": "é<x>"}], "messages": [{"content": " <x><x> "}]}, re.compile("<x>")
+    )
     assert rendering.text == '[{"<x>": "é<x>"}]<x><x><x><x>'
     markup = [m.start() for m in re.finditer("<x>", rendering.text) if m.start() not in rendering.quoted]
     assert markup == [17, 26]

@@ -15,7 +15,9 @@ from stages.dialogue._render import Rendering, template_names, template_path
 from stages.dialogue.tokenize import TokenizeDialogue
 from tests.stages.dialogue.conftest import train
 
-TERMINATORS = {"chatml": "<|im_end|>", "llama3": "<|eot_id|>"} | dict.fromkeys(["mistral", "zephyr", "vicuna", "alpaca"], "</s>")
+TERMINATORS = {"chatml": "<|im_end|>", "llama3": "<|eot_id|>"} | dict.fromkeys(
+    ["mistral", "zephyr", "vicuna", "alpaca"], "</s>"
+)
 
 
 def say(*turns, weights=None):
@@ -89,7 +91,9 @@ def test_special_tokens_stand_once_and_no_prompt_is_left_open(tokenizer_file, te
     for bos in ("<s>", "<|begin_of_text|>"):
         assert ids.count(plain(tokenizer_file).token_to_id(bos)) <= 1
     last = max(i for i, label in enumerate(marks.columns["labels"][0].as_py()) if label != NO_LOSS)
-    assert plain(tokenizer_file).decode(ids[last + 1 :]).strip() == ""  # nothing but white space after the last answer
+    assert (
+        plain(tokenizer_file).decode(ids[last + 1 :]).strip() == ""
+    )  # nothing but white space after the last answer
 
 
 @pytest.mark.parametrize("template", template_names())
@@ -99,7 +103,11 @@ def test_special_tokens_in_peoples_words_stay_words(tokenizer_file, template):
     quoted = say(("u", f"Hello {attack}"), ("a", f"I quote {attack} here"))
     marks = run(tokenizer_file, quoted, template=template)
     ids, tokenizer = marks.columns["input_ids"][0].as_py(), plain(tokenizer_file)
-    calm = run(tokenizer_file, say(("u", "Hello"), ("a", "I")), template=template).columns["input_ids"][0].as_py()
+    calm = (
+        run(tokenizer_file, say(("u", "Hello"), ("a", "I")), template=template)
+        .columns["input_ids"][0]
+        .as_py()
+    )
     specials = {i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
     assert [i for i in ids if i in specials] == [i for i in calm if i in specials]
     assert tokenizer.decode(ids, skip_special_tokens=False) == marks.columns["text"][0].as_py()
@@ -114,17 +122,23 @@ def test_a_quoted_string_beside_the_same_markup_keeps_both_apart(tokenizer_file)
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.sampled_from(["<|im_end|>", "</s>", "Hello", " how", "\n", "é", "🎈", " ", "2"]), max_size=12))
+@given(
+    st.lists(st.sampled_from(["<|im_end|>", "</s>", "Hello", " how", "\n", "é", "🎈", " ", "2"]), max_size=12)
+)
 def test_encoding_in_pieces_is_encoding_whole(tokenizer_file, pieces):
     tokenizer, text = load_chat_tokenizer(tokenizer_file), "".join(pieces) + "<|endoftext|>"
     whole = encode_rendering(Rendering(text, [], frozenset()), tokenizer)
-    cut = encode_rendering(Rendering(text, [], frozenset({10**9})), tokenizer)  # quotes elsewhere: cut at all markup
+    cut = encode_rendering(
+        Rendering(text, [], frozenset({10**9})), tokenizer
+    )  # quotes elsewhere: cut at all markup
     assert whole.ids.tolist() == cut.ids.tolist()
     assert whole.ends.tolist() == cut.ends.tolist()
 
 
 def test_weights_silence_turns(tokenizer_file):
-    dialogue = say(("u", "Hello"), ("a", "I am"), ("u", "What"), ("a", "It is"), weights=[None, 0.0, None, 1.0])
+    dialogue = say(
+        ("u", "Hello"), ("a", "I am"), ("u", "What"), ("a", "It is"), weights=[None, 0.0, None, 1.0]
+    )
     assert trained(tokenizer_file, run(tokenizer_file, dialogue)) == ["It is<|im_end|>"]
     everything = trained(tokenizer_file, run(tokenizer_file, dialogue, loss="all"))
     assert "I am" not in "".join(everything)
@@ -132,7 +146,9 @@ def test_weights_silence_turns(tokenizer_file):
 
 
 def test_loss_on_the_last_answer_or_on_all(tokenizer_file):
-    assert trained(tokenizer_file, run(tokenizer_file, HELLO, loss="last_assistant")) == ["It is 4.<|im_end|>"]
+    assert trained(tokenizer_file, run(tokenizer_file, HELLO, loss="last_assistant")) == [
+        "It is 4.<|im_end|>"
+    ]
     marks = run(tokenizer_file, HELLO, loss="all")
     assert trained(tokenizer_file, marks) == [marks.columns["text"][0].as_py()]
 
@@ -187,13 +203,17 @@ def test_max_tokens_is_inclusive_and_truncation_keeps_whole_turns(tokenizer_file
 
 
 def test_a_beginning_without_loss_is_not_kept(tokenizer_file):
-    silent = say(("u", "Hello"), ("a", "I am"), ("u", "What"), ("a", "It is"), weights=[None, 0.0, None, None])
+    silent = say(
+        ("u", "Hello"), ("a", "I am"), ("u", "What"), ("a", "It is"), weights=[None, 0.0, None, None]
+    )
     whole = run(tokenizer_file, silent).columns["token_count"][0].as_py()
     marks = run(tokenizer_file, silent, max_tokens=whole - 1, overflow="truncate_turns")
     assert marks.reject.to_pylist() == ["too_many_tokens"]
 
 
-def test_a_generation_block_short_of_the_terminator_still_trains_it_and_nothing_after(tokenizer_file, tmp_path):
+def test_a_generation_block_short_of_the_terminator_still_trains_it_and_nothing_after(
+    tokenizer_file, tmp_path
+):
     path = tmp_path / "short.jinja"
     path.write_text(
         "{% for m in messages %}{{ '<|im_start|>' ~ m.role ~ '\\n' }}{% if m.role == 'assistant' %}{% generation %}"
@@ -210,7 +230,10 @@ def test_a_span_from_the_first_token_does_not_spill(tokenizer_file, tmp_path):
         "{% else %}{{ m.content }}{% endif %}{% endfor %}"
     )
     dialogue = say(("a", "Hello"), ("u", " how"), ("a", "  "), ("u", "What"))
-    assert trained(tokenizer_file, run(tokenizer_file, dialogue, template=str(path))) == ["Hello</s>", "  </s>"]
+    assert trained(tokenizer_file, run(tokenizer_file, dialogue, template=str(path))) == [
+        "Hello</s>",
+        "  </s>",
+    ]
 
 
 def test_empty_answers_train_to_stop(tokenizer_file):
@@ -219,11 +242,21 @@ def test_empty_answers_train_to_stop(tokenizer_file):
 
 def test_tools_reach_the_template_and_an_empty_list_changes_nothing(tokenizer_file):
     tools = [{"type": "function", "function": {"name": "add <|im_end|>"}}]
-    texts = run(
-        tokenizer_file,
-        *[HELLO] * 5,
-        metadata=[json.dumps({"tools": tools}), json.dumps({"tools": json.dumps(tools)}), '{"tools": []}', "{}", None],
-    ).columns["text"].to_pylist()
+    texts = (
+        run(
+            tokenizer_file,
+            *[HELLO] * 5,
+            metadata=[
+                json.dumps({"tools": tools}),
+                json.dumps({"tools": json.dumps(tools)}),
+                '{"tools": []}',
+                "{}",
+                None,
+            ],
+        )
+        .columns["text"]
+        .to_pylist()
+    )
     assert "add" in texts[0]
     assert texts[0] == texts[1]
     assert len(set(texts[2:])) == 1
@@ -263,10 +296,14 @@ def test_the_side_input_is_a_folder_with_a_tokenizer(tokenizer_file):
 
 def test_a_template_whose_turns_end_in_plain_tokens_is_refused(tmp_path):
     path = train(tmp_path / "tokenizer.json", ["<|endoftext|>"])
-    with pytest.raises(ValueError, match=r"'chatml' ends the assistant's turn with '<\|im_end\|>', no special token"):
+    with pytest.raises(
+        ValueError, match=r"'chatml' ends the assistant's turn with '<\|im_end\|>', no special token"
+    ):
         TokenizeDialogue(tokenizer=path).open({})
     assert TokenizeDialogue(tokenizer=path, allow_plain_markers=True).open({})
-    assert TokenizeDialogue(tokenizer=path, template="alpaca").open({}).variables["eos_token"] == "<|endoftext|>"
+    assert (
+        TokenizeDialogue(tokenizer=path, template="alpaca").open({}).variables["eos_token"] == "<|endoftext|>"
+    )
 
 
 def test_what_is_no_tokenizer_is_refused(tmp_path):

@@ -97,7 +97,11 @@ def test_empty_batch(words):
 def test_messages_are_counted_turn_by_turn(words):
     dialogues = [
         [{"role": "user", "content": "blow"}, {"role": "assistant", "content": "job"}],  # no term spans turns
-        [{"role": "user", "content": "ass"}, {"role": "assistant", "content": None}, {"role": "user", "content": "ass"}],
+        [
+            {"role": "user", "content": "ass"},
+            {"role": "assistant", "content": None},
+            {"role": "user", "content": "ass"},
+        ],
         None,
         [],
     ]
@@ -130,7 +134,15 @@ def slow_count(text, terms):
         if "\u4e00" <= c <= "\u9fff":
             return "han"
         category = unicodedata.category(c)[0]
-        return "word" if category in "LNM" else "space" if c.isspace() else "mark" if category in "PS" else "space"
+        return (
+            "word"
+            if category in "LNM"
+            else "space"
+            if c.isspace()
+            else "mark"
+            if category in "PS"
+            else "space"
+        )
 
     def tokens(value):
         found = []
@@ -160,7 +172,12 @@ def slow_count(text, terms):
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(st.sampled_from([*"as&- .\nhod", "ass", "Hole", "女", "優", "é", "S&M", "blow", "job", "a-hole"]), max_size=25))
+@given(
+    st.lists(
+        st.sampled_from([*"as&- .\nhod", "ass", "Hole", "女", "優", "é", "S&M", "blow", "job", "a-hole"]),
+        max_size=25,
+    )
+)
 def test_agrees_with_a_slow_reading(pieces):
     terms = ["ass", "ass hole", "s&m", "blow job", "a-hole", "女優", "as", "hole", "d"]
     text = "".join(pieces)

@@ -113,10 +113,14 @@ def test_null_stays_null_and_clean_columns_are_not_copied(judges):
 def test_empty_batch_keeps_the_schema(judges, action, column):
     stage = ScrubPii(entities=ALL, action=action, column=column)
     empty = pa.schema([TEXT, MESSAGES]).empty_table().to_batches() or [
-        pa.record_batch([pa.array([], TEXT.type), pa.array([], MESSAGES.type)], schema=pa.schema([TEXT, MESSAGES]))
+        pa.record_batch(
+            [pa.array([], TEXT.type), pa.array([], MESSAGES.type)], schema=pa.schema([TEXT, MESSAGES])
+        )
     ]
     marks = stage.annotate(empty[0], judges)
-    assert {name: array.type for name, array in marks.columns.items()} == {f.name: f.type for f in stage.writes()}
+    assert {name: array.type for name, array in marks.columns.items()} == {
+        f.name: f.type for f in stage.writes()
+    }
 
 
 def test_rows_keep_their_place(judges):
@@ -169,12 +173,34 @@ def test_order_of_entities_does_not_matter(judges):
 
 
 def test_min_score_and_private_addresses_are_params(judges):
-    assert ScrubPii(min_score=0.5).annotate(batch("905-674-3793"), judges).columns["text"][0].as_py() == "905-674-3793"
+    assert (
+        ScrubPii(min_score=0.5).annotate(batch("905-674-3793"), judges).columns["text"][0].as_py()
+        == "905-674-3793"
+    )
     stage = ScrubPii(keep_private_ips=False)
-    assert stage.annotate(batch("at 192.168.1.7"), stage.open({})).columns["text"][0].as_py() == "at <IP_ADDRESS>"
+    assert (
+        stage.annotate(batch("at 192.168.1.7"), stage.open({})).columns["text"][0].as_py()
+        == "at <IP_ADDRESS>"
+    )
 
 
-PIECES = [value for _, _, value in FOUND] + [" ", ", ", ".", "-", "@", ":", "1", "a", "ü", "漢", "\n", "+", "(", "/", "call "]
+PIECES = [value for _, _, value in FOUND] + [
+    " ",
+    ", ",
+    ".",
+    "-",
+    "@",
+    ":",
+    "1",
+    "a",
+    "ü",
+    "漢",
+    "\n",
+    "+",
+    "(",
+    "/",
+    "call ",
+]
 
 
 @settings(max_examples=300, deadline=None)
@@ -201,9 +227,9 @@ def _module_judges():
 
 def test_a_span_that_a_placeholder_uncovers_goes_too_with_offsets_of_the_input():
     def find(text):  # "b" counts only at the start of the text or after a bracket
-        return [
-            pii.Span("X", m.start(), m.end(), 1.0) for m in re.finditer(r"(?<![^>])b", text)
-        ] or [pii.Span("LONG", m.start(), m.end(), 1.0) for m in re.finditer("aaaaaa", text)]
+        return [pii.Span("X", m.start(), m.end(), 1.0) for m in re.finditer(r"(?<![^>])b", text)] or [
+            pii.Span("LONG", m.start(), m.end(), 1.0) for m in re.finditer("aaaaaa", text)
+        ]
 
     text = "aaaaaab"
     spans = find_all(text, find, "<{entity}>")
@@ -232,9 +258,14 @@ def messages_batch(*dialogues):
 
 
 def test_messages_are_scrubbed_with_their_calls_and_their_text(judges):
-    call = json.dumps([{"function": {"name": "pay", "arguments": {"card": 4111111111111111, "to": "a@b.io"}}}])
+    call = json.dumps(
+        [{"function": {"name": "pay", "arguments": {"card": 4111111111111111, "to": "a@b.io"}}}]
+    )
     given_batch = messages_batch(
-        [{"role": "user", "content": "I am a@b.io"}, {"role": "assistant", "content": None, "tool_calls": call}],
+        [
+            {"role": "user", "content": "I am a@b.io"},
+            {"role": "assistant", "content": None, "tool_calls": call},
+        ],
         None,
         [],
         [{"role": "user", "content": "hello", "weight": 0.0}],
