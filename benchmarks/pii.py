@@ -2,10 +2,10 @@
 
     python -m benchmarks.pii            # JSON on stdout, under a minute
 
-Three corpora made here from fixed words, about 2 KB a document: `clean` has no digits and no "@", `digits` has
-years, prices and versions in every sentence and nothing personal, `dirty` has ten e-mail addresses, IPs, telephone and card
-numbers a document. Both sides look for the same four entities in one process, on one core; the peer is given
-fewer documents, as it needs milliseconds for each.
+Three corpora made here from fixed words, about 2 KB a document: `clean` has no digits and no "@"; `digits` has
+years, prices and versions in every sentence and nothing personal; `dirty` has ten e-mail addresses, IPs,
+telephone and card numbers a document. Both sides look for the same four entities in one process, on one core;
+the peer is given fewer documents, as it needs milliseconds for each.
 """
 
 import json
@@ -24,9 +24,7 @@ from presidio_analyzer.predefined_recognizers.generic.phone_recognizer import Ph
 from pipeline.schema import TEXT
 from stages.safety.pii import ScrubPii
 
-WORDS = (
-    "the river runs past old mills and quiet fields while people talk about bread wool and weather".split()
-)
+WORDS = ["the", "river", "runs", "past", "old", "mills", "and", "quiet", "fields", "while", "people", "talk"]
 DIGITS = [
     "in 1987",
     "for $1,250.99",

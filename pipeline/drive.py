@@ -5,6 +5,7 @@ gathered in it, the rounds of its exchange, then the commits of its sinks. Every
 those whose commit record is in the store are done already.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -243,9 +244,17 @@ class Driver:
             if failed > max(run.error_allowance, run.max_error_ratio * rows):
                 worst = max(sorted(errors), key=errors.__getitem__)
                 raise TooManyErrors(
-                    f"node '{node}' failed on {failed} of {rows} rows, mostly '{worst}' ({errors[worst]}); "
-                    f"look at them with corpusmill trace, or raise run.max_error_ratio ({run.max_error_ratio})"
+                    f"node '{node}' failed on {failed} of {rows} rows, mostly '{worst}' ({errors[worst]})"
+                    f"{self._an_example(node, worst)}; mend it, or raise run.max_error_ratio ({run.max_error_ratio})"
                 )
+
+    def _an_example(self, node: str, error: str) -> str:
+        """A failed row and the last line of its traceback."""
+        samples = self.outcome.books.data["samples"].get(node, {}).get(error)
+        if not samples:
+            return ""
+        detail = json.loads(samples[0]["evidence"])["traceback"].strip().splitlines()[-1]
+        return f", such as {samples[0]['id']}: {detail}"
 
     # --- exchanges --------------------------------------------------------------------------------
 

@@ -215,6 +215,7 @@ class LevelUnit:
     def _fail(self, node: Node, row: pa.RecordBatch, failure: Failure) -> None:
         self.books.count(node.name, self.given.source, "failed", pa.array([failure.error]))
         evidence = contract.evidence_json(pa.array([{"traceback": failure.detail}]), pa.array([True]))
+        self.books.sample(node.name, pa.array([failure.error]), row, evidence)
         text = row.column("text") if "text" in row.schema.names else None
         reason = pa.array([f"{node.name}.error"])
         self.fates.add(row.column("id"), node.name, "failed", reason=reason, evidence=evidence, text=text)

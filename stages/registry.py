@@ -31,7 +31,7 @@ STAGES: dict[str, StageRef] = {
     # deduplication and decontamination
     "exact_dedup": StageRef("stages.dedup.exact:ExactDedup"),
     "minhash_dedup": StageRef("stages.dedup.minhash:MinhashDedup"),
-    "build_ngram_index": StageRef("stages.decontamination.index:BuildNgramIndex"),
+    "build_ngram_index": StageRef("stages.decontamination.build_index:BuildNgramIndex"),
     "decontaminate": StageRef("stages.decontamination.decontaminate:Decontaminate"),
     # safety
     "scrub_pii": StageRef("stages.safety.pii:ScrubPii"),

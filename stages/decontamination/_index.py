@@ -119,12 +119,12 @@ def read_index(folder: Path) -> NgramIndex:
     """
     if not (folder / META).is_file():
         raise ValueError(
-            f"index: {folder} holds no n-gram index; give the node of a build_ngram_index as side input"
+            f"index: {folder} holds no n-gram index; give a build_ngram_index node as side input"
         )
     meta = json.loads((folder / META).read_text("utf-8"))
     if meta.get("format") != FORMAT:
         raise ValueError(
-            f"index: {folder} has format {meta.get('format')}, but this version reads {FORMAT}; build it again"
+            f"index: {folder} has format {meta.get('format')}, but this version reads {FORMAT}; rebuild it"
         )
     with pa.ipc.open_file(str(folder / "items.arrow")) as reader:
         items = reader.read_all()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import orjson
@@ -20,10 +20,10 @@ NAMED = 20  # ids of items that could not be indexed, in meta.json
 
 
 def look_up(record: Mapping[str, Any], path: str) -> str:
-    """A field as text, `a.b` for a nested one; a list's texts in lines; empty if there is none.
+    r"""A field as text, `a.b` for a nested one; a list's texts in lines; empty if there is none.
 
     >>> look_up({"choices": {"text": ["one", "two"]}}, "choices.text")
-    'one\\ntwo'
+    'one\ntwo'
     """
     value: Any = record.get(path)
     if value is None:
@@ -46,32 +46,34 @@ def item_texts(fields: Sequence[str], text: str | None, metadata: str | None) ->
 
 
 def with_whole(texts: Sequence[str]) -> list[str]:
-    """The texts that are not empty, and all of them together if there are several.
+    r"""The texts that are not empty, and all of them together if there are several.
 
     A field alone must match a document that quotes only the question; all together, the n-grams that run from
     the question into the answer.
 
     >>> with_whole(["q", "", "a"])
-    ['q', 'a', 'q\\na']
+    ['q', 'a', 'q\na']
     """
     some = [text for text in texts if text]
     return [*some, "\n".join(some)] if len(some) > 1 else some
 
 
 class BuildNgramIndex(Sink[None]):
-    """Write an index of the n-grams of its inputs, which are benchmark items; a side input of `decontaminate`.
+    """Write an index of the n-grams of benchmark items, its inputs; a side input of `decontaminate`.
 
-    Words are compared without case, punctuation, symbols and spacing, characters of Han, Kana or Thai count as
-    words, and items are brought to NFC. A text of `min_words` to n-1 words counts as one n-gram, all of it. No n-gram
-    is left out for being frequent: the most copied item is the one most worth finding. Items with no text of
-    at least `min_words` words cannot be found; meta.json counts them and names the first.
+    Words are compared without case, punctuation, symbols and spacing, characters of Han, Kana or Thai count
+    as words, and items are brought to NFC. A text of `min_words` to n-1 words counts as one n-gram, all of
+    it. No n-gram is left out for being frequent: the most copied item is the one most worth finding. Items
+    with no text of at least `min_words` words cannot be found; meta.json counts them and names the first.
     """
+
+    libraries: ClassVar[Sequence[str]] = ("pyarrow",)  # its Unicode tables, for NFC
 
     fields: list[str] = Field(
         ["text"],
         min_length=1,
-        description="parts of an item: `text`, or fields of its metadata (`a.b` for nested ones); each is indexed "
-        "alone, and all together in this order",
+        description="parts of an item: `text`, or fields of its metadata (`a.b` for nested ones); each is "
+        "indexed alone, and all together in this order",
     )
     n: int = Field(13, ge=2, le=1000, description="words to an n-gram (GPT-3: 13)")
     short_items: Literal["exact", "skip"] = Field(
@@ -175,8 +177,8 @@ class BuildNgramIndex(Sink[None]):
         meta = self._summary([s.meta for s in shards if s.rows], base)
         if not sum(len(g) for g in grams):
             raise ValueError(
-                f"build_ngram_index: none of {base} items has a text of {self.least} words in fields {self.fields}; "
-                "check `fields`, or lower min_words"
+                f"build_ngram_index: none of {base} items has a text of {self.least} words in fields "
+                f"{self.fields}; check `fields`, or lower min_words"
             )
         write_index(out, np.concatenate(grams), np.concatenate(anchors), pa.concat_tables(items), meta)
 

@@ -1,7 +1,7 @@
 """Find benchmark items in documents by their n-grams; reject such documents, cut the items out, or say so.
 
-Source: Brown et al. 2020 (GPT-3, arXiv:2005.14165, appendix C): 13-grams, 200 characters removed on both sides,
-pieces under 200 characters dropped, documents split into more than 10 pieces dropped.
+Source: Brown et al. 2020 (GPT-3, arXiv:2005.14165, appendix C): 13-grams, 200 characters removed on both
+sides, pieces under 200 characters dropped, documents split into more than 10 pieces dropped.
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,7 +71,7 @@ def merge_spans(starts: np.ndarray, ends: np.ndarray) -> list[tuple[int, int]]:
 
 
 def split_text(text: str, spans: Sequence[tuple[int, int]], window: int) -> list[str]:
-    """What is left of a text without its spans and `window` characters on both sides of each; no empty pieces.
+    """What is left of a text without its spans and `window` characters around each; no empty pieces.
 
     A cut through a word takes all of the word, if that has an end within SNAP_CHARS characters.
 
@@ -89,7 +89,7 @@ def split_text(text: str, spans: Sequence[tuple[int, int]], window: int) -> list
 
 
 def _outwards(text: str, at: int, step: int) -> int:
-    """The nearest end of a word from `at`, going left (-1) or right (1); `at` itself if there is none close by."""
+    """The nearest end of a word from `at`, left (-1) or right (1); `at` itself if there is none close by."""
     for distance in range(SNAP_CHARS + 1):
         place = at + step * distance
         if place <= 0 or place >= len(text) or text[place].isspace() or text[place - 1].isspace():
@@ -134,9 +134,9 @@ def explain(text: str, found: Matches, index: NgramIndex) -> dict[str, Any]:
 class Decontaminate(MapStage[NgramIndex]):
     """Search documents for the n-grams of a benchmark index, and act on those that have enough.
 
-    Matching takes no notice of case, punctuation, symbols and spacing. It finds copies, not paraphrases: an item
-    reworded every few words passes. `cut` joins what is left with a blank line; `mark` only writes the count and
-    the evidence.
+    Matching takes no notice of case, punctuation, symbols and spacing. It finds copies, not paraphrases: an
+    item reworded every few words passes. `cut` joins what is left with a blank line; `mark` only writes the
+    count and the evidence.
     """
 
     reasons = Contamination

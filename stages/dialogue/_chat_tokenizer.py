@@ -51,6 +51,10 @@ def load_chat_tokenizer(path: Path) -> ChatTokenizer:
         ValueError: the file is no tokenizer.json.
     """
     content = path.read_bytes()
+    if content.lstrip()[:1] != b"{":
+        raise ValueError(
+            f"tokenizer: {path} is no tokenizer.json; this stage reads no .model or .tiktoken file"
+        )
     try:
         config = json.loads(content)
         config.update(post_processor=None, truncation=None, padding=None)  # the first also trims spans

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
+from pipeline.models import model_path
 from pipeline.schema import (
     CHAT_TEMPLATE,
     INPUT_IDS,
@@ -213,7 +214,9 @@ class TokenizeDialogue(MapStage[Chat]):
         "chatml",
         description="chatml, llama3, mistral, zephyr, vicuna, alpaca, or a .jinja file with generation tags",
     )
-    tokenizer: Path | None = Field(None, description="a tokenizer.json; null: the side input `tokenizer`")
+    tokenizer: str | None = Field(
+        None, description="path of a tokenizer.json; null: the side input `tokenizer`, such as a trained one"
+    )
     loss: Literal["assistant", "last_assistant", "all"] = Field(
         "assistant", description="which turns carry the loss; turns with weight 0 never do"
     )
@@ -250,7 +253,10 @@ class TokenizeDialogue(MapStage[Chat]):
         return () if self.tokenizer is not None else ("tokenizer",)
 
     def resources(self) -> Sequence[Path]:
-        return [template_path(self.template), *([] if self.tokenizer is None else [self.tokenizer])]
+        return [
+            template_path(self.template),
+            *([] if self.tokenizer is None else [model_path(self.tokenizer)]),
+        ]
 
     def problems(self) -> Sequence[str]:
         path = template_path(self.template)
@@ -268,10 +274,16 @@ class TokenizeDialogue(MapStage[Chat]):
                 f"template: {self.template!r} has no generation block to say what the assistant writes; "
                 "put {% generation %} and {% endgeneration %} around its content and the end of its turn"
             ]
+        if self.tokenizer is None or not model_path(self.tokenizer).is_file():
+            return []
+        try:
+            self.open({})
+        except ValueError as error:
+            return [str(error)]
         return []
 
     def open(self, side: Mapping[str, Path]) -> Chat:
-        path = side["tokenizer"] / TOKENIZER_FILE if self.tokenizer is None else self.tokenizer
+        path = side["tokenizer"] / TOKENIZER_FILE if self.tokenizer is None else model_path(self.tokenizer)
         tokenizer = load_chat_tokenizer(path)
         source = template_path(self.template).read_bytes()
         variables = {

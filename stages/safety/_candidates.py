@@ -66,10 +66,11 @@ _PATTERNS = {
     ),
 }
 
-# "version 10.2.3.41", "OID 1.3.6.1", "section 4.12.3.1": dotted numbers that are no addresses.
+# "version 10.2.3.41", "OID 1.3.6.1", "sections 4.12.3.1 to 4.12.3.4": dotted numbers that are no addresses.
 _VERSION_BEFORE = re2.compile(
     r"(?i)(?:\b(?:v|rv|ver|vers|version|versions|release|releases|rev|revision|build|firmware|driver|oid|oids|urn|section|sections|"
-    r"chapter|clause|article|paragraph|figure|table|patch|update|upgrade|kernel|sdk)[.:]?\s?|§\s?)$"
+    r"chapter|clause|article|paragraph|figure|table|patch|update|upgrade|kernel|sdk)[.:]?\s?|§+\s?)"
+    r"(?:[0-9][0-9.]*(?:\s?(?:,|&|and|or|to|through|und|bis|et|à|y|-|\x{2013})\s?)+)*$"  # sections 4.1.2.3 and ...
 )
 # Numbers that people write next to these words identify a thing, not a line to call.
 _THING_BEFORE = re2.compile(
@@ -163,7 +164,7 @@ def _ip_neighbours(text: str, start: int, end: int) -> bool:
     parts = span.split(".")
     if len(parts) != 4 or all(len(part) == 1 for part in parts):
         return False  # an OID, or 2.1.3.4: one-digit quads are versions far more often than hosts
-    return not _VERSION_BEFORE.search(text[max(0, start - 16) : start])
+    return not _VERSION_BEFORE.search(text[max(0, start - 48) : start])
 
 
 def _label_colon(text: str, start: int) -> bool:

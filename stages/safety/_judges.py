@@ -124,9 +124,11 @@ def _phone_judge(regions: Sequence[str]) -> Judge:
         low, high = max(0, found.start - 1), found.end + 1  # phonenumbers looks at the neighbours too
         window, value = text[low:high], text[found.start : found.end]
         international, named = value.startswith("+"), _is_named_phone(text, found.start)
+        if value.isdigit() and len(value) > MAX_BARE_DIGITS:
+            return
         spans = _phone_results(valid[:1] if international else valid, window)
         bonus = CONTEXT_BONUS if named or international else 0.0
-        if not spans and (named or international) and not (value.isdigit() and len(value) > MAX_BARE_DIGITS):
+        if not spans and (named or international):
             spans, bonus = _phone_results(possible, window), 0.0
         digits = sum(c.isdigit() for c in value)
         if spans and (named or value[0] in "+0") and digits <= MAX_PHONE_DIGITS:

@@ -61,7 +61,7 @@ def _is_textual(kind: pa.DataType) -> bool:
     if types.is_dictionary(kind):
         return _is_textual(kind.value_type)
     binary = types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
-    return is_string(kind) or binary or types.is_null(kind)
+    return is_string(kind) or bool(binary or types.is_null(kind))
 
 
 def documents(
@@ -95,7 +95,8 @@ def documents(
 
 def bad_text_rows(table: pa.RecordBatch, fields: MappedFiles) -> list[int]:
     """Rows with a string that is not UTF-8: Parquet readers do not look, and Python then stumbles."""
-    columns = [column for column in table.columns if is_string(column.type)]
+    names = [name for name in table.schema.names if name != fields.text]
+    columns = [table.column(name) for name in names if is_string(table.schema.field(name).type)]
     text = find_column(table, fields.text) if fields.text is not None else None
     if text is not None and not pa.types.is_null(text.type):
         columns.append(text)
@@ -108,7 +109,7 @@ def bad_text_rows(table: pa.RecordBatch, fields: MappedFiles) -> list[int]:
 def is_string(kind: pa.DataType) -> bool:
     """Whether Arrow promises UTF-8 for a type."""
     types = pa.types
-    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
 def _undecodable(column: pa.Array) -> list[int]:

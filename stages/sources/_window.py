@@ -1,5 +1,6 @@
 """A view of plain bytes that moves forward over a compressed file and knows where its members start."""
 
+import os
 from collections import deque
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -91,8 +92,10 @@ class Window:
     def look(self, position: int, count: int) -> bytes:
         """Bytes at any position of an uncompressed file, leaving the window where it is."""
         here = self._raw.tell()
-        self._raw.seek(position)
-        data = self._raw.read(count)
+        data = b""
+        if position < self._raw.seek(0, os.SEEK_END):  # some filesystems refuse to go far beyond it
+            self._raw.seek(position)
+            data = self._raw.read(count)
         self._raw.seek(here)
         return data
 

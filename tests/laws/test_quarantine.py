@@ -57,7 +57,11 @@ def test_a_row_that_raises_is_set_aside_and_the_others_go_on(tmp_path, batch):
 
 
 def test_too_many_failures_stop_the_run(tmp_path):
-    with pytest.raises(TooManyErrors, match=r"node 'b' failed on 11 of 120 rows, mostly 'ValueError' \(11\)"):
+    with pytest.raises(
+        TooManyErrors,
+        match=r"node 'b' failed on 11 of 120 rows, mostly 'ValueError' \(11\), such as a/p1.txt#\d+: "
+        r"ValueError: boom on line 1 3; mend it",
+    ):
         run_here(config(tmp_path, 'boom: "line 1 3"', allowance=10))
     assert run_here(config(tmp_path, 'boom: "line 1 3"', allowance=10, ratio=0.1)).report
 

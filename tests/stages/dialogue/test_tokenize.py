@@ -33,7 +33,7 @@ HELLO = say(("u", "Hello"), ("a", "I am fine"), ("u", "What is 2?"), ("a", "It i
 
 
 def run(path, *dialogues, metadata=None, **params):
-    stage = TokenizeDialogue(tokenizer=path, **params)
+    stage = TokenizeDialogue(tokenizer=str(path), **params)
     columns, fields = [pa.array(dialogues, MESSAGES.type)], [MESSAGES]
     if metadata is not None:
         columns.append(pa.array(metadata, pa.string()))
@@ -270,7 +270,7 @@ def test_non_latin_words_and_a_huge_one(tokenizer_file):
 
 
 def test_columns_have_their_declared_types_and_hashes(tokenizer_file):
-    stage = TokenizeDialogue(tokenizer=tokenizer_file)
+    stage = TokenizeDialogue(tokenizer=str(tokenizer_file))
     for dialogues in ([], [HELLO], [HELLO, None]):
         marks = run(tokenizer_file, *dialogues)
         assert {n: a.type for n, a in marks.columns.items()} == {f.name: f.type for f in stage.writes()}
@@ -299,17 +299,21 @@ def test_a_template_whose_turns_end_in_plain_tokens_is_refused(tmp_path):
     with pytest.raises(
         ValueError, match=r"'chatml' ends the assistant's turn with '<\|im_end\|>', no special token"
     ):
-        TokenizeDialogue(tokenizer=path).open({})
-    assert TokenizeDialogue(tokenizer=path, allow_plain_markers=True).open({})
+        TokenizeDialogue(tokenizer=str(path)).open({})
+    assert TokenizeDialogue(tokenizer=str(path), allow_plain_markers=True).open({})
     assert (
-        TokenizeDialogue(tokenizer=path, template="alpaca").open({}).variables["eos_token"] == "<|endoftext|>"
+        TokenizeDialogue(tokenizer=str(path), template="alpaca").open({}).variables["eos_token"]
+        == "<|endoftext|>"
     )
 
 
 def test_what_is_no_tokenizer_is_refused(tmp_path):
-    (tmp_path / "x.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"is no tokenizer\.json"):
-        TokenizeDialogue(tokenizer=tmp_path / "x.json").open({})
+    for content in ("{}", "not json", '{"model": {"type": "none"}}'):
+        (tmp_path / "x.json").write_text(content)
+        stage = TokenizeDialogue(tokenizer=str(tmp_path / "x.json"))
+        with pytest.raises(ValueError, match=r"is no tokenizer\.json"):
+            stage.open({})
+        assert "is no tokenizer.json" in stage.problems()[0]
 
 
 @pytest.mark.parametrize(
@@ -322,6 +326,8 @@ def test_what_is_no_tokenizer_is_refused(tmp_path):
 def test_templates_that_cannot_work_are_told(tmp_path, source, message):
     path = tmp_path / "t.jinja"
     path.write_text(source)
-    assert message in TokenizeDialogue(tokenizer=path, template=str(path)).problems()[0]
-    assert "is none of alpaca, chatml" in TokenizeDialogue(tokenizer=path, template="chatmll").problems()[0]
-    assert TokenizeDialogue(tokenizer=path, date="2025-13-45").problems()
+    assert message in TokenizeDialogue(tokenizer=str(path), template=str(path)).problems()[0]
+    assert (
+        "is none of alpaca, chatml" in TokenizeDialogue(tokenizer=str(path), template="chatmll").problems()[0]
+    )
+    assert TokenizeDialogue(tokenizer=str(path), date="2025-13-45").problems()

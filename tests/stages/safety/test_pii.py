@@ -60,6 +60,8 @@ FOUND = [
     ("Tel.: 030 901820", "PHONE_NUMBER", "030 901820"),
     ("appelez le 01 42 68 53 00", "PHONE_NUMBER", "01 42 68 53 00"),
     ("电话：010-62751407", "PHONE_NUMBER", "010-62751407"),
+    ("phone: 01238 762 624-6872 or", "PHONE_NUMBER", "01238 762 624-6872"),  # in no plan, and whole
+    ("ring +05-46 589.8630", "PHONE_NUMBER", "+05-46 589.8630"),
     ("pay DE89 3704 0044 0532 0130 00 today", "IBAN_CODE", "DE89 3704 0044 0532 0130 00"),
     ("SSN 460-89-9847", "US_SSN", "460-89-9847"),
 ]
@@ -76,6 +78,7 @@ CLEAN = [
     "word",
     "version 2.1.3.4 and v10.20.30.41, build 1.22.33.44",
     "OID 1.3.6.1.4.1.311.21 and 2.16.840.1.113883",
+    "between sections 4.12.7.1 and 4.12.7.3, versions 10.1.2.30, 10.1.2.31 or 10.1.2.32",
     "npm i types/node@18.0.1 react@18.2.0-rc.1",
     "Chrome/91.0.44.124 rv:1.9.0.20) pkg-1.10.2.45.tar.gz pkg==1.10.2.45",
     "127.0.0.1, 192.168.1.7, 10.0.0.1/8, ::1, fe80::1%eth0, 255.255.255.0",
@@ -88,6 +91,7 @@ CLEAN = [
     "5035 7 0 15 24\n5033 4 6 15 26",
     "@someone wrote user@localhost and a@b",
     "$1 234 567, 50 000 000 people, #1234567890",
+    "phone IMEI 577753326857684, id 817503310447731",
     "漢字だけの文章。한국어 문장입니다. ไม่มีข้อมูล",
     "SSN 078-05-1120 is the one printed in wallets",
 ]

@@ -29,12 +29,19 @@ def batches(stage: Source) -> list[pa.RecordBatch]:
     return [b for s in stage.split() for b in stage.read(s, None) if not isinstance(b, Damage)]
 
 
-def http(body: bytes, headers: str = "Content-Type: text/html; charset=UTF-8", status: str = "200 OK") -> bytes:
+def http(
+    body: bytes, headers: str = "Content-Type: text/html; charset=UTF-8", status: str = "200 OK"
+) -> bytes:
     return f"HTTP/1.1 {status}\r\n{headers}\r\n\r\n".encode() + body
 
 
 def record(
-    name: str, content: bytes, kind: str = "response", length: object = None, mime: str | None = None, extra: str = ""
+    name: str,
+    content: bytes,
+    kind: str = "response",
+    length: object = None,
+    mime: str | None = None,
+    extra: str = "",
 ) -> bytes:
     """One WARC record; `length` replaces the right Content-Length, "" leaves it out."""
     declared = len(content) if length is None else length

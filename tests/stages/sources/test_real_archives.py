@@ -63,12 +63,16 @@ def test_counts_equal_warcio():
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("name", ["aut/warc/example.warc.gz", "dolma_cc/sample-0000.warc.gz", "packed/aeb_dev.warc.gz"])
+@pytest.mark.parametrize(
+    "name", ["aut/warc/example.warc.gz", "dolma_cc/sample-0000.warc.gz", "packed/aeb_dev.warc.gz"]
+)
 def test_payloads_equal_warcio(name):
     path = real_data(f"warc/{name}")
     rows, _ = run(ReadWarc(paths=str(path), media_types=None, record_types=["response"]))
     with path.open("rb") as stream:
-        for row, found in zip(rows, (r for r in ArchiveIterator(stream) if r.rec_type == "response"), strict=True):
+        for row, found in zip(
+            rows, (r for r in ArchiveIterator(stream) if r.rec_type == "response"), strict=True
+        ):
             assert row["url"] == found.rec_headers.get_header("WARC-Target-URI")
             assert row["content"] == found.content_stream().read(), row["url"]
             if found.http_headers is not None:

@@ -50,13 +50,18 @@ def test_reads_records_in_every_compression(tmp_path, name):
 def test_reads_what_warcio_writes(tmp_path):
     out = io.BytesIO()
     writer = WARCWriter(out, gzip=True)
-    head = StatusAndHeaders("200 OK", [("Content-Type", "text/html"), ("Content-Language", "de")], protocol="HTTP/1.0")
-    writer.write_record(
-        writer.create_warc_record("http://a.de/", "response", payload=io.BytesIO(b"<p>Hallo"), http_headers=head)
+    head = StatusAndHeaders(
+        "200 OK", [("Content-Type", "text/html"), ("Content-Language", "de")], protocol="HTTP/1.0"
     )
     writer.write_record(
-        writer.create_warc_record("http://a.de/", "conversion", payload=io.BytesIO("Grüße".encode()),
-                                  warc_content_type="text/plain")
+        writer.create_warc_record(
+            "http://a.de/", "response", payload=io.BytesIO(b"<p>Hallo"), http_headers=head
+        )
+    )
+    writer.write_record(
+        writer.create_warc_record(
+            "http://a.de/", "conversion", payload=io.BytesIO("Grüße".encode()), warc_content_type="text/plain"
+        )
     )
     rows, damages = read_bytes(tmp_path, out.getvalue())
     assert damages == []
@@ -99,7 +104,9 @@ def test_unwanted_media_types_are_rows_without_content(tmp_path):
 
 
 def test_record_types_choose_what_is_a_document(tmp_path):
-    data = members(page("a"), record("b", b"text", "conversion"), record("c", b"<p>c", "resource", mime="text/html"))
+    data = members(
+        page("a"), record("b", b"text", "conversion"), record("c", b"<p>c", "resource", mime="text/html")
+    )
     assert keys(read_bytes(tmp_path, data)[0]) == ["a", "b", "c"]
     assert keys(read_bytes(tmp_path, data, record_types=["conversion"])[0]) == ["b"]
 
@@ -145,7 +152,9 @@ DEFLATED = RAW_DEFLATE.compress(BODY) + RAW_DEFLATE.flush()
     ],
 )
 def test_decodes_bodies(tmp_path, headers, stored):
-    rows, damages = read_bytes(tmp_path, members(record("a", http(stored, f"Content-Type: text/html\r\n{headers}"))))
+    rows, damages = read_bytes(
+        tmp_path, members(record("a", http(stored, f"Content-Type: text/html\r\n{headers}")))
+    )
     assert damages == []
     assert rows[0]["content"] == BODY
 
@@ -170,7 +179,8 @@ def test_broken_bodies_are_named(tmp_path, headers, stored):
 
 def test_a_body_that_the_crawler_cut_is_kept(tmp_path):
     data = record(
-        "a", http(gzip.compress(BODY)[:-8], "Content-Type: text/html\r\nContent-Encoding: gzip"),
+        "a",
+        http(gzip.compress(BODY)[:-8], "Content-Type: text/html\r\nContent-Encoding: gzip"),
         extra="WARC-Truncated: length",
     )
     rows, damages = read_bytes(tmp_path, members(data))
@@ -180,13 +190,17 @@ def test_a_body_that_the_crawler_cut_is_kept(tmp_path):
 
 
 def test_bad_http_is_named(tmp_path):
-    rows, damages = read_bytes(tmp_path, members(record("a", b"<html>no head</html>"), record("b", b""), page("c")))
+    rows, damages = read_bytes(
+        tmp_path, members(record("a", b"<html>no head</html>"), record("b", b""), page("c"))
+    )
     assert keys(rows) == ["c"]
     assert reasons(damages) == [("a", "bad_http"), ("b", "bad_http")]
 
 
 def test_conversion_that_is_not_utf8_is_named(tmp_path):
-    rows, damages = read_bytes(tmp_path, members(record("a", b"caf\xe9", "conversion"), record("b", b"ok", "conversion")))
+    rows, damages = read_bytes(
+        tmp_path, members(record("a", b"caf\xe9", "conversion"), record("b", b"ok", "conversion"))
+    )
     assert [r["text"] for r in rows] == ["ok"]
     assert reasons(damages) == [("a", "bad_utf8")]
 

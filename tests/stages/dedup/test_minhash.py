@@ -1,0 +1,445 @@
+"""Near-duplicates: nothing falls without a verified survivor, and what falls depends on the documents alone."""
+
+import itertools
+import random
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.dedup._kernels import fold_bands, judge_groups
+from stages.dedup.minhash import (
+    EDGES,
+    MinhashDedup,
+    candidate_chance,
+    components,
+    permutations,
+    shingle_sets,
+    sign_texts,
+)
+from stages.kernels.words import word_alphabet
+from tests.stages.dedup.documents import batch_of, docs, lost, verdicts
+from tests.stages.dedup.oracle import in_order, judge, shingles, similarity
+from tests.support.exchange import NO_VERDICTS, run_global
+
+SURE = {"bands": 60, "rows_per_band": 2}  # finds practically every pair worth a look
+
+
+def words(count: int, seed: int, vocabulary: int = 5000) -> list[str]:
+    rng = random.Random(seed)
+    return [f"w{rng.randrange(vocabulary)}" for _ in range(count)]
+
+
+def prose(count: int, seed: int = 0) -> str:
+    return " ".join(words(count, seed))
+
+
+# --- short documents (T1-T4) ---------------------------------------------------------------------------
+
+
+def test_short_texts_fall_to_equal_ones_only():
+    said = verdicts(MinhashDedup(), docs("cat", "dog", "cat"))
+    assert said == {"web/00002": {"survivor": "web/00000", "similarity": 1.0, "group_size": 2}}
+
+
+def test_a_hundred_short_copies_become_one():
+    assert len(lost(MinhashDedup(), docs(*["Click here"] * 100), partitions=5)) == 99
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t", "!!! ...", "—", None])
+def test_texts_without_words_are_nobodys_duplicates(text):
+    assert lost(MinhashDedup(), docs(text, text, "real words", text)) == set()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6])
+def test_every_short_length_works(count):
+    text = " ".join("abcdef"[:count])
+    assert lost(MinhashDedup(), docs(text, text + " other", text)) == {"web/00002"}
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (
+            "Ann sold 48 clips in May and half as many in June.",
+            "Ann sold 75 clips in May and half as many in June.",
+        ),
+        ("What is 5+3 if all else is the same?", "What is 5-3 if all else is the same?"),
+        ("ガギグ", "カキク"),
+        ("мой дом", "мои дом"),
+        ("हिन्दी", "हिनदी"),
+        ("ไม้", "ไม"),
+        ("I am 😀", "I am 😡"),
+    ],
+)
+def test_different_content_stays(a, b):
+    assert lost(MinhashDedup(), docs(a, b)) == set()
+
+
+def test_case_spacing_and_punctuation_do_not_count():
+    assert lost(MinhashDedup(), docs("To be, or not to be!", "TO BE -- or not\nto be")) == {"web/00001"}
+
+
+# --- longer documents -----------------------------------------------------------------------------------
+
+
+def test_an_edited_copy_falls_with_its_similarity():
+    base = words(300, 1)
+    edited = [*base[:150], "new", *base[151:]]
+    said = verdicts(MinhashDedup(), docs(" ".join(base), " ".join(edited), prose(300, 2)))
+    expected = similarity(shingles(" ".join(base)), shingles(" ".join(edited)))
+    (name, evidence), *more = said.items()
+    assert not more
+    assert name == "web/00001"  # one character shorter than the original
+    assert evidence["survivor"] == "web/00000"
+    assert evidence["similarity"] == expected > 0.9
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "橋本川山水火木金土日月人口目耳手足力車馬",
+        "ก ข ค ง จ ช ด ต น บ".replace(" ", ""),
+        "あいうえおかきくけこさしすせそ",
+    ],
+)
+def test_scripts_without_spaces_are_shingled_by_character(script):
+    rng = random.Random(4)
+    base = "".join(rng.choice(script) for _ in range(200))
+    other = "".join(rng.choice(script) for _ in range(200))
+    assert lost(MinhashDedup(**SURE), docs(base, base[:100] + "字" + base[101:], other)) == {"web/00001"}
+
+
+def test_char_shingles():
+    base = prose(120, 5)
+    stage = MinhashDedup(unit="char", n=24, **SURE)
+    assert lost(stage, docs(base, base.replace("w1", "v1", 1), prose(120, 6))) == {"web/00001"}
+    assert lost(stage, docs("now here", "nowhere")) == set()
+
+
+def test_the_longest_or_the_first_stays():
+    base = words(200, 7)
+    same = docs(" ".join(base[:-1]), " ".join(base))
+    assert lost(MinhashDedup(), same) == {"web/00000"}
+    assert lost(MinhashDedup(prefer="first"), same) == {"web/00001"}
+
+
+def test_a_preferred_source_stays_though_shorter():
+    base = words(200, 8)
+    pair = [("web", "0", " ".join(base)), ("wiki", "9", " ".join(base[:-2]))]
+    assert lost(MinhashDedup(source_priority=["wiki"]), pair) == {"web/0"}
+    assert lost(MinhashDedup(), pair) == {"wiki/9"}
+
+
+def test_unrelated_long_documents_stay():
+    assert lost(MinhashDedup(), docs(*(prose(2000, seed) for seed in range(12)))) == set()
+
+
+def test_a_huge_document():
+    huge = prose(400_000, 9)
+    assert lost(MinhashDedup(), docs(huge, "small", huge + " end")) == {"web/00000"}
+
+
+# --- no transitive closure, a survivor for everyone (T9-T11) -----------------------------------------------
+
+
+def chain(length: int, step: int = 12, width: int = 200) -> list[str]:
+    """Windows over one long text: neighbours are alike, the ends have nothing in common."""
+    base = words(width + step * length, 10, vocabulary=10**6)
+    return [" ".join(base[i * step : i * step + width]) for i in range(length)]
+
+
+def test_a_chain_does_not_collapse():
+    texts = chain(100)
+    sets = [shingles(t) for t in texts]
+    assert 0.75 < similarity(sets[0], sets[1]) < 0.9
+    assert similarity(sets[0], sets[3]) < 0.75
+    documents = docs(*texts)
+    said = verdicts(MinhashDedup(**SURE), documents)
+    survivors = {f"web/{i:05d}" for i in range(100)} - set(said)
+    assert 30 <= len(survivors) <= 60
+    for name, evidence in said.items():
+        assert evidence["survivor"] in survivors
+        a, b = (sets[int(x.split("/")[1])] for x in (name, evidence["survivor"]))
+        assert evidence["similarity"] == similarity(a, b) >= 0.75
+
+
+@pytest.mark.parametrize("limit", [2, 3, 10])
+def test_a_group_in_parts_rejects_no_more_and_only_to_survivors(limit):
+    texts = [*chain(25), *["same words in each of these " * 3] * 20]
+    documents = docs(*texts)
+    whole = lost(MinhashDedup(**SURE), documents)
+    said = verdicts(MinhashDedup(**SURE), documents, max_group_rows=limit, shuffle_seed=limit)
+    sets = {f"web/{i:05d}": shingles(t) for i, t in enumerate(texts)}
+    for name, evidence in said.items():
+        assert evidence["survivor"] not in said
+        assert evidence["similarity"] == similarity(sets[name], sets[evidence["survivor"]]) >= 0.75
+    assert {n for n in said if int(n[4:]) >= 25} == {
+        n for n in whole if int(n[4:]) >= 25
+    }  # equal ones all fall
+
+
+def corpus(seed: int, size: int) -> list[str]:
+    """Texts in families of edited copies."""
+    rng = random.Random(seed)
+    texts: list[str] = []
+    while len(texts) < size:
+        base = words(rng.randrange(3, 80), rng.randrange(10**6), vocabulary=rng.choice([5, 50, 5000]))
+        for _ in range(rng.randrange(1, 6)):
+            copy = list(base)
+            for _ in range(rng.randrange(4)):
+                copy[rng.randrange(len(copy))] = f"e{rng.randrange(100)}"
+            texts.append(" ".join(copy))
+    rng.shuffle(texts)
+    return texts[:size]
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("longest", [True, False])
+def test_agrees_with_every_pair_compared(seed, longest):
+    documents = docs(*corpus(seed, 120))
+    ordered = in_order(documents, longest)
+    names = [f"{d[0]}/{d[1]}" for d in ordered]
+    judged = judge([shingles(d[2]) for d in ordered], 0.6)
+    expected = {names[i]: (names[j], s) for i, (j, s) in enumerate(judged) if j >= 0}
+    stage = MinhashDedup(bands=150, rows_per_band=1, threshold=0.6, prefer="longest" if longest else "first")
+    said = verdicts(stage, documents, partitions=3, shuffle_seed=seed)
+    assert {n: (e["survivor"], e["similarity"]) for n, e in said.items()} == expected
+    assert expected
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 7])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_same_whatever_the_partitions_and_the_order(partitions, seed):
+    documents = docs(*corpus(99, 80))
+    expected = verdicts(MinhashDedup(), documents, partitions=1)
+    shuffled = random.Random(seed).sample(documents, len(documents))
+    assert verdicts(MinhashDedup(), shuffled, partitions, shuffle_seed=seed) == expected
+
+
+# --- the verifying kernel ---------------------------------------------------------------------------------
+
+
+def judge_sets(sets: list[frozenset[int]], threshold: float) -> list[tuple[int, float]]:
+    flat = np.array([x for s in sets for x in sorted(s)], np.uint64)
+    offsets = np.cumsum([0, *(len(s) for s in sets)]).astype(np.int64)
+    found = judge_groups(np.array([0, len(sets)]), flat, offsets, threshold)
+    return list(zip(*(part.tolist() for part in found), strict=True))
+
+
+SETS = st.lists(st.frozensets(st.integers(0, 12), min_size=1, max_size=10), max_size=70)
+
+
+@settings(deadline=None, max_examples=200)
+@given(SETS, st.sampled_from([0.1, 0.3, 0.5, 0.6, 2 / 3, 0.75, 0.8, 1.0]))
+def test_groups_are_judged_as_by_definition(sets, threshold):
+    assert judge_sets(sets, threshold) == judge(sets, threshold)
+
+
+def test_big_groups_of_different_sets_are_judged_as_by_definition():
+    rng = random.Random(3)
+    shared = set(range(40))
+    sets = [frozenset(shared | {rng.randrange(100, 160) for _ in range(20)}) for _ in range(300)]
+    for threshold in (0.6, 0.7, 0.75, 0.9):
+        judged = judge_sets(sets, threshold)
+        assert judged == judge(sets, threshold)
+    assert any(j >= 0 for j, _ in judge_sets(sets, 0.75))
+
+
+def test_many_copies_and_a_big_group_take_linear_work():
+    """A hundred thousand equal sets, and thousands with half in common: quadratic work would take an hour."""
+    one = np.arange(200, dtype=np.uint64)
+    count = 100_000
+    survivor, alike = judge_groups(
+        np.array([0, count]), np.tile(one, count), np.arange(count + 1, dtype=np.int64) * 200, 0.75
+    )
+    assert (survivor[1:] == 0).all()
+    assert (alike[1:] == 1.0).all()
+    rng = np.random.default_rng(0)
+    own = rng.integers(1000, 2**63, (20_000, 200), dtype=np.uint64)
+    sets = np.sort(np.concatenate([np.tile(one, (20_000, 1)), own], axis=1), axis=1)
+    survivor, _ = judge_groups(
+        np.array([0, 20_000]), sets.reshape(-1), np.arange(20_001, dtype=np.int64) * 400, 0.75
+    )
+    assert (survivor == -1).all()
+
+
+# --- signatures (T5) ----------------------------------------------------------------------------------------
+
+
+def test_golden_signature():
+    """Other machines and releases must find the same duplicates."""
+    texts = pa.array(
+        ["It was the best of times, it was the worst of times", "昔々ある所に", ""], pa.large_string()
+    )
+    signatures, counts = sign_texts(texts, word_alphabet(symbols=True), 5, 4, seed=1)
+    assert counts.tolist() == [8, 2, 0]
+    assert signatures[:2].tolist() == GOLDEN_SIGNATURES
+    assert [f"{k:016x}" for k in fold_bands(signatures, 2)[0].tolist()] == GOLDEN_KEYS
+
+
+GOLDEN_SIGNATURES = []
+GOLDEN_KEYS = []
+
+
+def test_the_estimate_is_unbiased():
+    """Mean error within three standard errors, and no more spread than sqrt(J (1 - J) / k) for independent hashes."""
+    rng = random.Random(11)
+    k, errors, spread = 112, [], []
+    texts, truth = [], []
+    for i in range(600):
+        base = words(150, i)
+        copy = list(base)
+        for _ in range(rng.randrange(1, 25)):
+            copy[rng.randrange(150)] = f"x{rng.randrange(10**6)}"
+        texts += [" ".join(base), " ".join(copy)]
+        truth.append(similarity(shingles(texts[-2]), shingles(texts[-1])))
+    signatures, _ = sign_texts(pa.array(texts, pa.large_string()), word_alphabet(symbols=True), 5, k, seed=1)
+    estimates = (signatures[::2] == signatures[1::2]).mean(axis=1)
+    errors = estimates - np.array(truth)
+    spread = np.array(truth) * (1 - np.array(truth)) / k
+    assert abs(errors.mean()) < 3 * np.sqrt(spread.mean() / len(truth))
+    assert np.sqrt((errors**2).mean()) < 1.15 * np.sqrt(spread.mean())
+    assert min(truth) < 0.4 < 0.9 < max(truth)
+
+
+def test_candidates_follow_the_s_curve():
+    pairs = 400
+    for edits, bands, rows in ((4, 14, 8), (8, 14, 8), (8, 20, 4)):
+        texts, truth = [], []
+        for i in range(pairs):
+            base = words(200, 1000 + i, vocabulary=10**6)
+            copy = [*base]
+            for place in range(edits):
+                copy[place * (200 // edits) + 5] = f"y{i}"
+            texts += [" ".join(base), " ".join(copy)]
+            truth.append(similarity(shingles(texts[-2]), shingles(texts[-1])))
+        signatures, _ = sign_texts(
+            pa.array(texts, pa.large_string()), word_alphabet(symbols=True), 5, bands * rows, seed=5
+        )
+        keys = fold_bands(signatures, bands)
+        found = (keys[::2] == keys[1::2]).any(axis=1).mean()
+        expected = np.mean([candidate_chance(s, bands, rows) for s in truth])
+        assert abs(found - expected) < 4 * np.sqrt(max(expected * (1 - expected), 0.01) / pairs)
+
+
+def test_bands_never_share_a_key():
+    keys = fold_bands(np.zeros((1, 112), np.uint32), 14)
+    assert len(set(keys[0].tolist())) == 14
+
+
+def test_permutations_are_bijections_and_follow_the_seed():
+    factors, shifts = permutations(112, seed=1)
+    assert (factors % 2 == 1).all()
+    assert len(set(zip(factors.tolist(), shifts.tolist(), strict=True))) == 112
+    assert permutations(112, seed=2)[0].tolist() != factors.tolist()
+    assert permutations(5, seed=1)[0].tolist() == factors[:5].tolist()
+
+
+# --- phases -------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=14), st.integers(0, 14))
+def test_resolving_in_parts_is_resolving_at_once(edges, cut):
+    def table(some):
+        return pa.table(
+            {
+                "doc": np.array([a for a, _ in some], np.uint64),
+                "group": np.array([b for _, b in some], np.uint64),
+            },
+            schema=EDGES,
+        )
+
+    stage = MinhashDedup()
+    at_once = stage.resolve([table(edges)], 0, True)
+    left, right = table(edges[:cut]), table(edges[cut:])
+    assert stage.resolve([stage.resolve([left], 0, False), right], 0, True).equals(at_once)
+    assert stage.resolve([right, left], 0, True).equals(at_once)
+    root = {a: a for pair in edges for a in pair}
+    for _, (a, b) in itertools.product(range(len(edges)), edges):
+        root[a] = root[b] = min(root[a], root[b])
+    assert dict(zip(at_once["doc"].to_pylist(), at_once["group"].to_pylist(), strict=True)) == root
+
+
+def test_round_0_sends_small_rows_for_documents_with_words_only():
+    table = MinhashDedup().emit(batch_of(docs("a b c", "", None, "d")), None, 0, NO_VERDICTS)
+    assert table.schema == pa.schema([("key", pa.uint64()), ("row", pa.int32())])
+    assert sorted(table["row"].to_pylist()) == [0] * 14 + [3] * 14
+
+
+def test_round_1_sends_documents_of_a_group_only():
+    said = pa.table({"row": pa.array([1], pa.int64()), "group": pa.array([5], pa.uint64())})
+    table = MinhashDedup().emit(batch_of(docs("a", "b c", "d")), None, 1, said)
+    assert table["id"].to_pylist() == ["web/00001"]
+    assert table["rank"].to_pylist() == [-3]
+    assert len(table["shingles"][0]) == 1
+    nothing = MinhashDedup().emit(batch_of(docs("a")), None, 1, NO_VERDICTS)
+    assert nothing.schema == table.schema
+    assert nothing.num_rows == 0
+
+
+def test_batches_without_rows():
+    marks = run_global(MinhashDedup(), [batch_of([]), batch_of(docs("a b", "a b")), batch_of([])])
+    assert [m.reject.to_pylist() for m in marks] == [[], [None, "near_duplicate"], []]
+    assert components(EDGES.empty_table()).num_rows == 0
+    assert len(shingle_sets(pa.array([], pa.large_string()), word_alphabet(), 5)) == 0
+
+
+# --- params -------------------------------------------------------------------------------------------------
+
+
+def test_the_plan_shows_the_s_curve():
+    lines = "\n".join(MinhashDedup().describe())
+    assert "112 MinHashes in 14 bands of 8" in lines
+    assert "0.5: 5.3%" in lines
+    assert "0.75: 77.2%" in lines
+    assert "0.95: 100.0%" in lines
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (
+            {"bands": 8, "rows_per_band": 14},
+            "8 bands of 14 rows find only 13.4% of the pairs at threshold 0.75",
+        ),
+        ({"bands": 20, "rows_per_band": 100}, "find only 0.0% .* are they swapped"),
+        ({"threshold": 0.65}, "find only 36.5% of the pairs at threshold 0.65"),
+        ({"unit": "char"}, "n is 5 characters, which unrelated long documents share; use at least 20"),
+        ({"source_priority": ["a", "a"]}, "names 'a' twice"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(params, message):
+    (problem,) = MinhashDedup(**params).problems()
+    with pytest.raises(ValueError, match=message):
+        raise ValueError(problem)
+
+
+@pytest.mark.parametrize(
+    "params", [{}, {"unit": "char", "n": 24}, {"bands": 20, "rows_per_band": 5, "threshold": 0.6}]
+)
+def test_settings_that_work(params):
+    assert not MinhashDedup(**params).problems()
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"n": 1},
+        {"n": 9, "threshold": 0.8},
+        {"prefer": "first"},
+        {"seed": 99},
+        {"source_priority": ["wiki"]},
+        {"unit": "char", "n": 20},
+        {"bands": 50, "rows_per_band": 4, "threshold": 0.5},
+        {"threshold": 1.0},
+    ],
+)
+def test_every_option_still_finds_an_obvious_duplicate(params):
+    text = prose(100, 20)
+    stage = MinhashDedup(**params)
+    assert not stage.problems()
+    assert len(lost(stage, docs(text, text, prose(100, 21)))) == 1
