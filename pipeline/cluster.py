@@ -84,6 +84,9 @@ def connect(config: ClusterConfig) -> Executor:
 
     logging.getLogger("distributed").setLevel(logging.ERROR)
     dask.config.set({"distributed.scheduler.allowed-failures": DEATHS_ALLOWED})
+    for name in ("TOKENIZERS_PARALLELISM", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS"):  # one core a worker
+        value = "false" if name == "TOKENIZERS_PARALLELISM" else "1"
+        dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": value})
     if config.kind == "address":
         address = config.address or os.environ["DASK_SCHEDULER_ADDRESS"]
         try:
@@ -108,6 +111,7 @@ def _local(config: ClusterConfig) -> Any:
         processes=True,
         memory_limit=config.memory or "auto",
         dashboard_address="127.0.0.1:0" if config.dashboard else None,
+        silence_logs=logging.CRITICAL,  # a worker that closes says so at length, in tracebacks
         **config.options,
     )
 

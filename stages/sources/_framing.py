@@ -20,7 +20,8 @@ NEWLINES = re.compile(rb"[\r\n]*")
 OVERLAP = 16 << 10  # kept while searching, so that a head across two pieces is found
 WARC_START = re.compile(rb"WARC/\d+\.\d+\r?\n")
 WARC_NEXT = re.compile(rb"\n(WARC/\d+\.\d+\r?\n[A-Za-z-]+:)")
-ARC_LINE = rb"[a-z][a-z0-9+.\-]{1,20}:[^\n]{0,8000} \d{8,20} [^\n]{1,200} \S+\r?\n"
+# URL, IP address, date (some crawlers wrote "null"), then type and length, in version 2 with more between
+ARC_LINE = rb"[a-z][a-z0-9+.\-]{1,20}:[^\n]{0,8000} [0-9a-fA-F.:]{3,45} (?:\d{8,20}|null|-) [^\n]{1,400}\r?\n"
 ARC_START = re.compile(ARC_LINE)
 ARC_NEXT = re.compile(rb"\n(" + ARC_LINE + rb")")
 FILEDESC = b"filedesc://"

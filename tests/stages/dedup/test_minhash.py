@@ -22,6 +22,7 @@ from stages.dedup.minhash import (
 from stages.kernels.words import word_alphabet
 from tests.stages.dedup.documents import batch_of, docs, lost, verdicts
 from tests.stages.dedup.oracle import in_order, judge, shingles, similarity
+from tests.stages.kernels.test_words import oracle, oracle_hash, oracle_shingles
 from tests.support.exchange import NO_VERDICTS, run_global
 
 SURE = {"bands": 60, "rows_per_band": 2}  # finds practically every pair worth a look
@@ -280,8 +281,24 @@ def test_golden_signature():
     assert [f"{k:016x}" for k in fold_bands(signatures, 2)[0].tolist()] == GOLDEN_KEYS
 
 
-GOLDEN_SIGNATURES = []
-GOLDEN_KEYS = []
+GOLDEN_SIGNATURES = [
+    [215358817, 332556788, 268381535, 285968903],
+    [1045124028, 889923065, 1713013774, 535365290],
+]
+GOLDEN_KEYS = ["c6bfe62c452cb67d", "4704791805539fa2"]
+
+
+@pytest.mark.parametrize("text", [prose(30, 30), "two words", "橋は三本ある。 And the rest: 5+3.", "a " * 50])
+def test_signatures_by_definition(text):
+    factors, shifts = permutations(6, seed=3)
+    hashes = [oracle_hash(word) for word, _, _ in oracle(text, symbols=True)]
+    values = [h >> 32 for h in oracle_shingles(hashes, 5)]
+    expected = [
+        min((a * x + b) % 2**32 for x in values)
+        for a, b in zip(factors.tolist(), shifts.tolist(), strict=True)
+    ]
+    found, _ = sign_texts(pa.array([text], pa.large_string()), word_alphabet(symbols=True), 5, 6, seed=3)
+    assert found[0].tolist() == expected
 
 
 def test_the_estimate_is_unbiased():

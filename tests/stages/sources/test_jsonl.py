@@ -111,7 +111,11 @@ def test_empty_file(tmp_path):
 @pytest.mark.parametrize("name", ["a.jsonl.gz", "a.jsonl.zst"])
 def test_compression_that_breaks_ends_the_file_with_a_name(tmp_path, name):
     data = lines(*({"text": f"{i * 7919 % 1000} {i}"} for i in range(50_000)))
-    packed = gzip.compress(data) if name.endswith("gz") else zstandard.ZstdCompressor(write_checksum=True).compress(data)
+    packed = (
+        gzip.compress(data)
+        if name.endswith("gz")
+        else zstandard.ZstdCompressor(write_checksum=True).compress(data)
+    )
     rows, damages = read(tmp_path, packed[: len(packed) // 2], name)
     assert 0 < len(rows) < 50_000
     assert [d.reason for d in damages] == [f"truncated_{'gzip' if name.endswith('gz') else 'zstd'}"]
