@@ -348,7 +348,7 @@ def _commit(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
                 _bring(store, f"{unit_folder(unit)}/{name}/{file}", out / published(partition, file))
                 rows[published(partition, file)] = sink["rows"]
             shards.append(
-                ShardInfo([published(partition, f) for f in sink["files"]], sink["rows"], sink["meta"])
+                ShardInfo([published(partition, f) for f in sink["files"]], sink["rows"], sink["meta"], unit)
             )
         opened = loaded.opener(name, _sides(store, plan, name, args["sides"]))
         plan.graph.nodes[name].stage.commit(shards, out, opened)  # type: ignore[attr-defined]

@@ -66,6 +66,7 @@ class ShardInfo(NamedTuple):
     files: Sequence[str] = ()  # names inside the folder it was given
     rows: int = 0
     meta: Mapping[str, object] = {}  # JSON; handed to commit() unchanged
+    unit: str = ""  # address of the unit that wrote them; the engine fills it in for commit()
 
 
 class Stage(BaseModel, Generic[R]):

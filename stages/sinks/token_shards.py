@@ -1,5 +1,6 @@
 """Write token ids as Arrow shards that trainers map into memory: the format of docs/shard-format.md."""
 
+import hashlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -238,8 +239,16 @@ class WriteTokenShards(Sink[Opened]):
             tokenizer=info,
             chat_template_sha256=None if template is None else str(template),
             shards=files,
+            run=_address([shard.unit for shard in shards]),
         )
         write_folder(out, manifest)
+
+
+def _address(units: Sequence[str]) -> str | None:
+    """One address for all the units whose shards these are; None outside of a run."""
+    if not all(units):
+        return None
+    return hashlib.blake2b(" ".join(units).encode(), digest_size=16).hexdigest()
 
 
 def _chain(first: Docs, rest: Iterator[Docs]) -> Iterator[Docs]:

@@ -80,7 +80,7 @@ def test_different_content_stays(a, b):
 
 
 def test_case_spacing_and_punctuation_do_not_count():
-    assert lost(MinhashDedup(), docs("To be, or not to be!", "TO BE -- or not\nto be")) == {"web/00001"}
+    assert lost(MinhashDedup(), docs("To be, or not to be!", "TO BE -- or not\nto be")) == {"web/00000"}
 
 
 # --- longer documents -----------------------------------------------------------------------------------
@@ -156,11 +156,11 @@ def test_a_chain_does_not_collapse():
     texts = chain(100)
     sets = [shingles(t) for t in texts]
     assert 0.75 < similarity(sets[0], sets[1]) < 0.9
-    assert similarity(sets[0], sets[3]) < 0.75
     documents = docs(*texts)
     said = verdicts(MinhashDedup(**SURE), documents)
     survivors = {f"web/{i:05d}" for i in range(100)} - set(said)
-    assert 30 <= len(survivors) <= 60
+    assert similarity(sets[0], sets[2]) > 0.75 > similarity(sets[0], sets[3])
+    assert 100 / 5 <= len(survivors) <= 60  # each stands for two neighbours on both sides at most
     for name, evidence in said.items():
         assert evidence["survivor"] in survivors
         a, b = (sets[int(x.split("/")[1])] for x in (name, evidence["survivor"]))
@@ -230,11 +230,15 @@ def judge_sets(sets: list[frozenset[int]], threshold: float) -> list[tuple[int, 
     return list(zip(*(part.tolist() for part in found), strict=True))
 
 
-SETS = st.lists(st.frozensets(st.integers(0, 12), min_size=1, max_size=10), max_size=70)
+def members(bits: int) -> frozenset[int]:
+    return frozenset(i for i in range(13) if bits >> i & 1)
 
 
-@settings(deadline=None, max_examples=200)
-@given(SETS, st.sampled_from([0.1, 0.3, 0.5, 0.6, 2 / 3, 0.75, 0.8, 1.0]))
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(st.integers(1, 2**13 - 1).map(members), max_size=60),
+    st.sampled_from([0.1, 0.3, 0.5, 0.6, 2 / 3, 0.75, 0.8, 1.0]),
+)
 def test_groups_are_judged_as_by_definition(sets, threshold):
     assert judge_sets(sets, threshold) == judge(sets, threshold)
 
@@ -423,7 +427,7 @@ def test_the_plan_shows_the_s_curve():
             {"bands": 8, "rows_per_band": 14},
             "8 bands of 14 rows find only 13.4% of the pairs at threshold 0.75",
         ),
-        ({"bands": 20, "rows_per_band": 100}, "find only 0.0% .* are they swapped"),
+        ({"bands": 20, "rows_per_band": 100}, "find only 0.0% .*are they swapped"),
         ({"threshold": 0.65}, "find only 36.5% of the pairs at threshold 0.65"),
         ({"unit": "char"}, "n is 5 characters, which unrelated long documents share; use at least 20"),
         ({"source_priority": ["a", "a"]}, "names 'a' twice"),
