@@ -75,7 +75,7 @@ def main() -> None:
     base = Path(os.environ.get("CORPUSMILL_DATA", Path(__file__).parents[2] / "shared" / "data"))
     texts = documents(base)
     column = pa.array(texts, pa.large_string())
-    alphabet = word_alphabet(symbols=True)
+    alphabet = word_alphabet(signs=True)
     slow = texts[:: max(1, len(texts) // SLOW)][:SLOW]
     signatures = sign_texts(column, alphabet, N, NUM_PERM, seed=1)[0]  # compiles, and warms the caches
     shingle(hash_words(column.slice(0, 2), alphabet), N)

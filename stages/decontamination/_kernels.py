@@ -21,14 +21,14 @@ class HashSet(NamedTuple):
 
 
 @njit(inline="always")
-def _find(value, values, bitmap, bitmap_shift, directory, directory_shift):
-    """Index of a value in the set, or -1."""
-    bit = value >> np.uint64(bitmap_shift)
-    if (bitmap[np.int64(bit >> np.uint64(6))] >> (bit & np.uint64(63))) & np.uint64(1) == 0:
+def find(value, known):
+    """Index of a value in a HashSet, or -1."""
+    bit = value >> np.uint64(known.bitmap_shift)
+    if (known.bitmap[np.int64(bit >> np.uint64(6))] >> (bit & np.uint64(63))) & np.uint64(1) == 0:
         return -1
-    prefix = np.int64(value >> np.uint64(directory_shift))
-    for k in range(directory[prefix], directory[prefix + 1]):
-        if values[k] == value:
+    prefix = np.int64(value >> np.uint64(known.directory_shift))
+    for k in range(known.directory[prefix], known.directory[prefix + 1]):
+        if known.values[k] == value:
             return k
     return -1
 
@@ -42,7 +42,7 @@ def _match_row(words, count, n, width, lengths, grams, anchors, shingles, found,
     hits = 0
     if count >= n:
         for i in range(roll_shingles(words, count, n, shingles)):
-            gram = _find(shingles[i], *grams)
+            gram = find(shingles[i], grams)
             if gram >= 0:
                 if hits < found.size:
                     found[hits], first[hits], last[hits] = gram, i, i + n - 1
@@ -51,13 +51,13 @@ def _match_row(words, count, n, width, lengths, grams, anchors, shingles, found,
         return hits
     one = np.empty(1, np.uint64)
     for i in range(roll_shingles(words, count, width, shingles)):
-        if _find(shingles[i], *anchors) < 0:
+        if find(shingles[i], anchors) < 0:
             continue
         for length in lengths:
             if i + length > count:
                 continue
             roll_shingles(words[i:], length, length, one)
-            gram = _find(one[0], *grams)
+            gram = find(one[0], grams)
             if gram >= 0:
                 if hits < found.size:
                     found[hits], first[hits], last[hits] = gram, i, i + length - 1

@@ -124,7 +124,7 @@ class BuildNgramIndex(Sink[None]):
         np.save(out / "grams.npy", np.concatenate(grams))
         np.save(out / "anchors.npy", np.concatenate(anchors))
         with pa.ipc.new_file(str(out / "items.arrow"), ITEMS) as writer:
-            writer.write_table(pa.concat_tables(items))
+            writer.write_table(pa.concat_tables(items).combine_chunks())  # bytes know no batches
         meta = {"fields": fields, "not_indexed": len(missed), "not_indexed_ids": missed[:NAMED]}
         return ShardInfo(["anchors.npy", "grams.npy", "items.arrow"], rows, meta)
 

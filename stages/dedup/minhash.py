@@ -111,7 +111,7 @@ class MinhashDedup(GlobalStage[None]):
 
     Short documents: one with fewer words than a shingle counts as its whole sequence of words, so it falls
     only to an equal one. A document without words is nobody's duplicate. Texts are compared as words: case,
-    spacing and punctuation do not count, digits, marks and symbols do.
+    spacing and punctuation do not count; digits, marks, signs before digits and emoji do.
 
     A document that the bands miss stays (`corpusmill plan` prints the chances). A group of more than the
     run's `max_group_rows` documents is judged in parts, so that pairs in different parts stay as well.
@@ -187,7 +187,7 @@ class MinhashDedup(GlobalStage[None]):
         return self._emit_sets(batch, verdicts) if round else self._emit_bands(batch["text"])
 
     def _alphabet(self) -> Alphabet:
-        return word_alphabet(symbols=True) if self.unit == "word" else char_alphabet(symbols=True)
+        return word_alphabet(signs=True) if self.unit == "word" else char_alphabet(signs=True)
 
     def _emit_bands(self, texts: pa.Array) -> pa.Table:
         signatures, counts = sign_texts(texts, self._alphabet(), self.n, self.num_perm, self.seed)

@@ -101,6 +101,7 @@ class ExtractHtml(MapStage[frozenset[str]]):
     """Turn raw pages into main text and title; rows that come with text already pass as they are."""
 
     reasons = Reason
+    libraries = ("trafilatura", "justext", "resiliparse", "lxml")
     checkpoint = True
 
     engine: Literal["trafilatura", "justext", "resiliparse"] = Field(

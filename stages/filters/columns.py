@@ -45,6 +45,7 @@ class FilterColumn(MapStage[None]):
     """
 
     reasons = Reason
+    libraries = ("pyarrow",)  # RE2, for `matches`
 
     column: str = Field(min_length=1, description="the column's name")
     type: Literal["int32", "int64", "float32", "float64", "bool", "string", "large_string", "dictionary"] = (

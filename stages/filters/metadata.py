@@ -142,6 +142,7 @@ class FilterMetadata(MapStage[None]):
     """
 
     reasons = Reason
+    libraries = ("orjson",)
 
     where: tuple[Predicate, ...] = Field(
         min_length=1, description='conditions: {field: score, op: ">=", value: 3}'

@@ -58,6 +58,7 @@ class FilterUrl(MapStage[UrlLists]):
     """
 
     reasons = Reason
+    libraries = ("pyahocorasick", "pyarrow")
 
     blocked_domains: tuple[str, ...] = Field((), description="domains whose pages are rejected")
     blocked_domain_files: tuple[Path, ...] = Field((), description="files of such domains")

@@ -7,8 +7,9 @@ What counts as the same word is the same wherever words are compared (duplicates
 - white space, punctuation and control characters separate words; invisible joiners, soft hyphens, direction
   and variation marks are passed over, so they neither split a word nor change it;
 - a character of a script written without spaces (Han, Kana, Thai, ...) is a word by itself, with its marks;
-- symbols separate too, or, where asked for (`symbols=True`), each is a word by itself, a run of one symbol
-  counting once, and so are a sign and a decimal point before a digit: `5+3`, `5-3` and `$5` differ then.
+- symbols and `_` separate too; or, where asked for (`signs=True`), a sign is a word by itself if a digit comes
+  next (`5+3`, `5 - 3`, `$5` and `3.5` then differ from the same without signs), so is an emoji, a run of one
+  emoji counting once, and `_` is part of a word.
 
 No composition is done: text in NFD has other words than in NFC, so normalise to one form first.
 """
@@ -25,12 +26,13 @@ from stages.kernels.buffers import text_buffers
 from stages.kernels.unicode import LIMIT, MARK, UNSPACED, WORD, char_classes, decode, lower_table
 
 SEPARATOR, IGNORED, PART, JOINING, SINGLE, SIGN, REPEATABLE = range(7)
-# PART of a word; JOINING whatever stands before it; SINGLE: a word by itself; SIGN: one if a digit follows;
+# PART of a word; JOINING whatever stands before it; SINGLE: a word by itself; SIGN: one if a digit comes next;
 # REPEATABLE: one by itself, a run of it counting once.
 
 _ZERO_WIDTH_SPACE = 0x200B
 _VARIATION_SELECTORS = range(0xFE00, 0xFE10)
-_SIGNS, _MORE_SYMBOLS = "-.", "*/%#^"
+_ASCII_SIGNS = "-.*/^"  # beyond Unicode's mathematical and currency symbols
+_FULL_STOP, _BLANK = 0x2E, 0x20
 _NO_STATE, _IN_WORD, _IN_SINGLE = 0, 1, 2
 
 _BASIS = np.uint64(0xCBF29CE484222325)
@@ -64,7 +66,7 @@ class Shingles(NamedTuple):
     offsets: np.ndarray  # int64, rows + 1
 
 
-def kind_of(char: str, symbols: bool = False) -> int:
+def kind_of(char: str, signs: bool = False) -> int:
     """What one character does to words; see the module's docstring.
 
     >>> [kind_of(c) for c in "a 橋"] == [PART, SEPARATOR, SINGLE]
@@ -78,26 +80,26 @@ def kind_of(char: str, symbols: bool = False) -> int:
         return JOINING
     if bits & WORD:
         return SINGLE if bits & UNSPACED else PART
-    if symbols and char in _SIGNS:
+    if not signs:
+        return SEPARATOR
+    if char in _ASCII_SIGNS or category in ("Sm", "Sc"):
         return SIGN
-    if symbols and (char in _MORE_SYMBOLS or category in ("Sm", "Sc", "So")):
-        return REPEATABLE
-    return SEPARATOR
+    return PART if char == "_" else REPEATABLE if category == "So" else SEPARATOR
 
 
 @functools.cache
-def word_alphabet(symbols: bool = False) -> Alphabet:
-    """Words, with or without symbols as words of their own."""
-    kinds = np.fromiter((kind_of(chr(point), symbols) for point in range(LIMIT)), np.uint8, LIMIT)
+def word_alphabet(signs: bool = False) -> Alphabet:
+    """Words, with or without signs, emoji and `_` as said above."""
+    kinds = np.fromiter((kind_of(chr(point), signs) for point in range(LIMIT)), np.uint8, LIMIT)
     folded = lower_table().copy()
     folded[0x03C2] = 0x03C3  # final sigma
     return Alphabet(kinds, folded, _quick(kinds, folded), False)
 
 
 @functools.cache
-def char_alphabet(symbols: bool = False) -> Alphabet:
+def char_alphabet(signs: bool = False) -> Alphabet:
     """Every letter and digit a word by itself, and one more for each gap between words."""
-    words = word_alphabet(symbols)
+    words = word_alphabet(signs)
     kinds = words.kinds.copy()
     kinds[kinds == PART] = SINGLE
     return Alphabet(kinds, words.folded, _quick(kinds, words.folded), True)
@@ -136,7 +138,10 @@ def bound_words(data, start, end, kinds, gaps):
 
 
 @njit(inline="always")
-def _is_digit(data, i, end):
+def _digit_comes(data, i, end, point):
+    """Is there an ASCII digit at i, or after one blank there? The blank is not for a full stop."""
+    if i + 1 < end and data[i] == _BLANK and point != _FULL_STOP:
+        i += 1
     return i < end and 0x30 <= data[i] <= 0x39
 
 
@@ -167,7 +172,7 @@ def scan_words(data, start, end, kinds, folded, quick, gaps, hashes, starts, end
             elif 0xE0000 <= point < 0xE1000:
                 kind = np.int64(IGNORED)
         if kind == SIGN:
-            kind = np.int64(REPEATABLE if _is_digit(data, i, end) else SEPARATOR)
+            kind = np.int64(REPEATABLE if _digit_comes(data, i, end, point) else SEPARATOR)
         if kind == PART and state == _IN_WORD:
             h = (h ^ low) * _PRIME
             last = i

@@ -39,6 +39,8 @@ def limit_blank_lines(text: str, most: int) -> str:
 class RepairText(MapStage[None]):
     """Repair Unicode and white space in each text; a row that changed says so in its evidence."""
 
+    libraries = ("ftfy",)
+
     fix_mojibake: bool = Field(True, description="undo text decoded with the wrong charset (ftfy)")
     unescape_html: bool = Field(
         False, description="turn &amp; into & where no < is near; off, as extraction did it and code means it"

@@ -110,6 +110,7 @@ class IdentifyLanguage(MapStage[LanguageModel]):
     """Label each document with its language, and keep those you want."""
 
     reasons = Reason
+    libraries = ("fasttext-community",)
     summarize = {"lang": "values"}
 
     model: str = Field(

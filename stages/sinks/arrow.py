@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import orjson
 import pyarrow as pa
@@ -18,6 +19,8 @@ BATCH_ROWS, BATCH_BYTES = 1000, 64 << 20
 
 class WriteArrow(Sink[None]):
     """One Arrow stream a partition, with what `datasets.load_from_disk` needs, and manifest.json."""
+
+    libraries: ClassVar[Sequence[str]] = ("pyarrow",)
 
     columns: list[str] | None = Field(None, description="columns to write, in this order; null: all")
 

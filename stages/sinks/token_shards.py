@@ -113,6 +113,7 @@ def _values(batch: pa.RecordBatch, name: str) -> list[str | None]:
 class WriteTokenShards(Sink[Opened]):
     """Pack token ids into rows and write one shard a partition, with manifest and tokenizer beside them."""
 
+    libraries: ClassVar[Sequence[str]] = ("pyarrow",)
     sides: ClassVar[Mapping[str, str]] = {"tokenizer": "folder of train_tokenizer"}
 
     tokenizer: str | None = Field(

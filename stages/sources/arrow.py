@@ -35,7 +35,7 @@ class ReadArrow(MappedFiles):
     """Read Arrow IPC, as a file or a stream: one row of it is one document."""
 
     suffixes = (".arrow", ".feather")
-    libraries = ("pyarrow",)
+    libraries = ("orjson", "pyarrow")
 
     batch_rows: int = Field(65536, ge=1, description="documents in a batch, at most; 32 MB bounds it too")
 

@@ -54,7 +54,7 @@ class ReadParquet(MappedFiles):
     """Read Parquet: one row of the file is one document."""
 
     suffixes = (".parquet",)
-    libraries = ("pyarrow",)
+    libraries = ("orjson", "pyarrow")
 
     batch_rows: int = Field(65536, ge=1, description="documents in a batch, at most; 32 MB bounds it too")
     split_bytes: int | None = Field(

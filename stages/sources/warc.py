@@ -147,7 +147,7 @@ class ReadWarc(FilesSource):
     """Read WARC, WET and ARC archives: one row for each response, resource and conversion record."""
 
     suffixes = (".warc", ".wet", ".arc")
-    libraries = ("fastwarc", "zstandard")
+    libraries = ("fastwarc", "orjson", "zstandard")
 
     record_types: list[RecordType] = Field(
         ["response", "resource", "conversion"],

@@ -159,5 +159,7 @@ class Tokenize(MapStage[FileTokenizer]):
         reject = length_reasons(counts, self.min_tokens, self.max_tokens)
         if reject.null_count == rows:
             return Marks(columns)
-        evidence = pa.StructArray.from_arrays([columns["token_count"]], names=["token_count"])
+        evidence = pa.StructArray.from_arrays(
+            [columns["token_count"]], names=["token_count"], mask=pc.is_null(reject)
+        )
         return Marks(columns, reject, evidence)

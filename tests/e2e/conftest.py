@@ -16,7 +16,9 @@ def read_jsonl(folder: str) -> list[dict]:
     """All rows of a write_jsonl sink."""
     found = []
     for file in sorted(Path(folder).glob("*.jsonl.zst")):
-        with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(file.read_bytes()), read_across_frames=True) as s:
+        with zstandard.ZstdDecompressor().stream_reader(
+            io.BytesIO(file.read_bytes()), read_across_frames=True
+        ) as s:
             found += [json.loads(line) for line in s.read().decode().splitlines()]
     return found
 

@@ -13,7 +13,11 @@ from tests.e2e.conftest import read_jsonl
 from tests.support.data import SAMPLES
 
 pytestmark = pytest.mark.dask
-SOURCES = {"dialogues/sharegpt.jsonl": "sharegpt", "dialogues/messages.jsonl": "openai", "dialogues/alpaca.jsonl": "alpaca"}
+SOURCES = {
+    "dialogues/sharegpt.jsonl": "sharegpt",
+    "dialogues/messages.jsonl": "openai",
+    "dialogues/alpaca.jsonl": "alpaca",
+}
 KEPT_FAULTS = {"pii"}  # scrubbed, not rejected
 
 
@@ -41,7 +45,9 @@ def test_every_fault_is_rejected_and_nothing_else(sft, expected):
     must_go = {k for k, faults in planted.items() if faults - KEPT_FAULTS}
     copies = {k for k in planted if "exact_duplicate" in planted[k]}
     originals = {
-        (SOURCES[f["file"]], f["same_as"]) for f in expected["dialogues"]["faults"] if f["fault"] == "exact_duplicate"
+        (SOURCES[f["file"]], f["same_as"])
+        for f in expected["dialogues"]["faults"]
+        if f["fault"] == "exact_duplicate"
     }
     missing = must_go - set(lost) - copies
     assert missing == set()

@@ -13,6 +13,7 @@ from pipeline.api import open_node
 from shards.loader import TokenShards
 from shards.verify import verify
 from tests.e2e.conftest import read_jsonl
+from tests.support.data import SAMPLES
 
 pytestmark = pytest.mark.dask
 
@@ -45,13 +46,17 @@ def test_every_record_is_accounted_for(web, expected):
     counts = expected["counts"]
     records = sum(c["response"] + c["conversion"] for f, c in counts.items() if f.endswith(".warc.gz"))
     assert web.total("crawl", "in") == web.total("crawl", "kept") == records
-    taken_out = sum(sum(web.rejected(n).values()) for n in web.nodes if web.nodes[n]["kind"] in ("map", "global"))
+    taken_out = sum(
+        sum(web.rejected(n).values()) for n in web.nodes if web.nodes[n]["kind"] in ("map", "global")
+    )
     assert web.total("why", "written") == taken_out
     assert not any(a["failed"] for n in web.nodes.values() for a in n["sources"].values())
     assert all(a["unread"] == 0 for n in web.nodes.values() for a in n["sources"].values())
 
 
-@pytest.mark.parametrize("kind", ["clean", "one_bad_word", "not_bad_words", "not_contaminated", "not_blocked"])
+@pytest.mark.parametrize(
+    "kind", ["clean", "one_bad_word", "not_bad_words", "not_contaminated", "not_blocked"]
+)
 def test_what_must_survive_does(expected, kept, lost, kind):
     gone = {url: reasons(lost, url) for url in expected[kind]["urls"] if url not in kept}
     assert gone == {}
@@ -93,14 +98,21 @@ def test_of_every_group_of_copies_one_stays(expected, kept, lost):
 
 def test_no_other_document_falls_as_a_duplicate(expected, lost):
     groups = [set(g["urls"]) for g in expected["exact_duplicates"]["groups"]]
-    groups += [set(p["urls"]) for k in ("near_duplicates", "borderline_duplicates") for p in expected[k]["pairs"]]
+    groups += [
+        set(p["urls"]) for k in ("near_duplicates", "borderline_duplicates") for p in expected[k]["pairs"]
+    ]
     planted = set().union(*groups)
     assert by_reason(lost, "exact.") | by_reason(lost, "near.") <= planted
 
 
 def test_duplicates_name_a_survivor_that_survives(web, expected, kept, lost):
     """The evidence of a near-duplicate is a verified similarity to a document that was not rejected there."""
-    by_id = {row["id"] for rows in lost.values() for row in rows if row["rejected_by"].startswith(("near.", "exact."))}
+    by_id = {
+        row["id"]
+        for rows in lost.values()
+        for row in rows
+        if row["rejected_by"].startswith(("near.", "exact."))
+    }
     seen = 0
     for rows in lost.values():
         for row in rows:
@@ -123,7 +135,9 @@ def test_planted_personal_data_is_gone_and_the_rest_untouched(expected, kept):
 
 
 def test_no_other_document_is_scrubbed(expected, kept):
-    scrubbed = {url for url, rows in kept.items() for row in rows for mark in PLACEHOLDERS if mark in row["text"]}
+    scrubbed = {
+        url for url, rows in kept.items() for row in rows for mark in PLACEHOLDERS if mark in row["text"]
+    }
     assert scrubbed == {v["url"] for v in expected["pii"]["values"]}
 
 
@@ -141,7 +155,9 @@ def test_contaminated_pages_and_no_others(expected, kept, lost):
     assert planted <= found
     assert found <= planted | short
     for item in expected["contaminated"]["items"]:
-        evidence = json.loads(next(r for r in lost[item["url"]] if r["rejected_by"].startswith("clean."))["evidence"])
+        evidence = json.loads(
+            next(r for r in lost[item["url"]] if r["rejected_by"].startswith("clean."))["evidence"]
+        )
         assert item["item"] in json.dumps(evidence), evidence
 
 
@@ -215,7 +231,7 @@ def test_a_sequence_leads_back_to_its_warc_record(web, shards):
     piece = next(p for row in shard_rows(shards) for p in row["pieces"] if p["id"].startswith("crawl/"))
     pages = open_node(web.result.folder, "pages", view="dataset").to_table().to_pylist()
     row = next(r for r in pages if piece["id"].split("#")[:2] == r["id"].split("#")[:2])
-    with open("data_samples/web/" + row["origin"]["file"], "rb") as archive:
+    with (SAMPLES / "web" / row["origin"]["file"]).open("rb") as archive:
         archive.seek(row["origin"]["offset"])
         head = gzip.GzipFile(fileobj=archive).read(2000).decode("latin-1")
     assert head.startswith("WARC/1.")
@@ -230,7 +246,9 @@ def test_loader_pyarrow_and_datasets_read_the_same(shards, tmp_path, monkeypatch
     plain = [row["input_ids"] for row in shard_rows(shards)]
     files = [str(f) for f in sorted(shards.glob("*.arrow"))]
     mapped = [ids for f in files for ids in datasets.Dataset.from_file(f)["input_ids"]]
-    loaded = datasets.load_dataset("arrow", data_files=files, split="train", cache_dir=str(tmp_path))["input_ids"]
+    loaded = datasets.load_dataset("arrow", data_files=files, split="train", cache_dir=str(tmp_path))[
+        "input_ids"
+    ]
     ours = TokenShards(str(shards), shuffle=False)
     own = [np.asarray(ours[i]["input_ids"])[: len(plain[i])].tolist() for i in range(len(ours))]
     assert plain == list(mapped) == list(loaded) == own
@@ -240,7 +258,7 @@ def test_report_files(web):
     folder = Path(web.result.folder)
     page = (folder / "report.html").read_text("utf-8")
     assert "<html" in page
-    assert "http-equiv" not in page.lower() or "src=\"http" not in page
+    assert "http-equiv" not in page.lower() or 'src="http' not in page
     report = json.loads((folder / "report.json").read_text())
     assert report["run"] == folder.name
     assert "near_duplicate" in page
@@ -261,6 +279,9 @@ def test_a_second_run_does_nothing_and_a_threshold_little(web):
     again = run(changed, executor=LocalExecutor())
     assert again.reused >= 8  # nothing was extracted again
     near = sum(
-        sum(a["rejected"].values()) for n in again.report["nodes"] if n["node"] == "near" for a in n["sources"].values()
+        sum(a["rejected"].values())
+        for n in again.report["nodes"]
+        if n["node"] == "near"
+        for a in n["sources"].values()
     )
     assert near < web.rejected("near")["near_duplicate"]

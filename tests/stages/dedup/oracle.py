@@ -7,7 +7,7 @@ from tests.stages.kernels.test_words import oracle
 
 
 def shingles(text: str | None, n: int = 5) -> frozenset[tuple[str, ...]]:
-    words = [word for word, _, _ in oracle(text or "", symbols=True)]
+    words = [word for word, _, _ in oracle(text or "", signs=True)]
     if not words:
         return frozenset()
     n = min(n, len(words))

@@ -68,6 +68,8 @@ def test_every_short_length_works(count):
             "Ann sold 75 clips in May and half as many in June.",
         ),
         ("What is 5+3 if all else is the same?", "What is 5-3 if all else is the same?"),
+        ("What is 5 + 3 if all else is the same?", "What is 5 * 3 if all else is the same?"),
+        ("It costs $5 and no more.", "It costs €5 and no more."),
         ("ガギグ", "カキク"),
         ("мой дом", "мои дом"),
         ("हिन्दी", "हिनदी"),
@@ -279,7 +281,7 @@ def test_golden_signature():
     texts = pa.array(
         ["It was the best of times, it was the worst of times", "昔々ある所に", ""], pa.large_string()
     )
-    signatures, counts = sign_texts(texts, word_alphabet(symbols=True), 5, 4, seed=1)
+    signatures, counts = sign_texts(texts, word_alphabet(signs=True), 5, 4, seed=1)
     assert counts.tolist() == [8, 2, 0]
     assert signatures[:2].tolist() == GOLDEN_SIGNATURES
     assert [f"{k:016x}" for k in fold_bands(signatures, 2)[0].tolist()] == GOLDEN_KEYS
@@ -295,13 +297,13 @@ GOLDEN_KEYS = ["c6bfe62c452cb67d", "4704791805539fa2"]
 @pytest.mark.parametrize("text", [prose(30, 30), "two words", "橋は三本ある。 And the rest: 5+3.", "a " * 50])
 def test_signatures_by_definition(text):
     factors, shifts = permutations(6, seed=3)
-    hashes = [oracle_hash(word) for word, _, _ in oracle(text, symbols=True)]
+    hashes = [oracle_hash(word) for word, _, _ in oracle(text, signs=True)]
     values = [h >> 32 for h in oracle_shingles(hashes, 5)]
     expected = [
         min((a * x + b) % 2**32 for x in values)
         for a, b in zip(factors.tolist(), shifts.tolist(), strict=True)
     ]
-    found, _ = sign_texts(pa.array([text], pa.large_string()), word_alphabet(symbols=True), 5, 6, seed=3)
+    found, _ = sign_texts(pa.array([text], pa.large_string()), word_alphabet(signs=True), 5, 6, seed=3)
     assert found[0].tolist() == expected
 
 
@@ -317,7 +319,7 @@ def test_the_estimate_is_unbiased():
             copy[rng.randrange(150)] = f"x{rng.randrange(10**6)}"
         texts += [" ".join(base), " ".join(copy)]
         truth.append(similarity(shingles(texts[-2]), shingles(texts[-1])))
-    signatures, _ = sign_texts(pa.array(texts, pa.large_string()), word_alphabet(symbols=True), 5, k, seed=1)
+    signatures, _ = sign_texts(pa.array(texts, pa.large_string()), word_alphabet(signs=True), 5, k, seed=1)
     estimates = (signatures[::2] == signatures[1::2]).mean(axis=1)
     errors = estimates - np.array(truth)
     spread = np.array(truth) * (1 - np.array(truth)) / k
@@ -338,7 +340,7 @@ def test_candidates_follow_the_s_curve():
             texts += [" ".join(base), " ".join(copy)]
             truth.append(similarity(shingles(texts[-2]), shingles(texts[-1])))
         signatures, _ = sign_texts(
-            pa.array(texts, pa.large_string()), word_alphabet(symbols=True), 5, bands * rows, seed=5
+            pa.array(texts, pa.large_string()), word_alphabet(signs=True), 5, bands * rows, seed=5
         )
         keys = fold_bands(signatures, bands)
         found = (keys[::2] == keys[1::2]).any(axis=1).mean()
