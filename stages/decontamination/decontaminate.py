@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from pipeline.schema import TEXT
+from pipeline.schema import MESSAGES, TEXT
 from pipeline.stage import MapStage, Marks
 from stages.decontamination._index import NgramIndex, read_index
 from stages.decontamination._kernels import count_matches, locate_matches
 from stages.kernels.buffers import text_buffers
+from stages.kernels.dialogue import dialogue_texts
 from stages.kernels.words import word_alphabet
 
 CONTAMINATED_NGRAMS = pa.field("contaminated_ngrams", pa.int32())  # matches in the text, overlapping ones all
@@ -143,6 +144,11 @@ class Decontaminate(MapStage[NgramIndex]):
     sides: ClassVar[Mapping[str, str]] = {"index": "a build_ngram_index node over benchmark items"}
     summarize: ClassVar[Mapping[str, Literal["sum", "values"]]] = {"contaminated_ngrams": "sum"}
 
+    on: Literal["text", "messages"] = Field(
+        "text",
+        description="where to look: the text, or the contents of a dialogue's turns, joined by a blank line "
+        "(spans in the evidence count in that)",
+    )
     action: Literal["reject", "cut", "mark"] = Field(
         "reject", description="reject the document, cut the matches out of it, or only mark it"
     )
@@ -154,12 +160,20 @@ class Decontaminate(MapStage[NgramIndex]):
     )
 
     def reads(self) -> pa.Schema:
-        """The text."""
-        return pa.schema([TEXT])
+        """The text, or the dialogue."""
+        return pa.schema([MESSAGES if self.on == "messages" else TEXT])
 
     def writes(self) -> pa.Schema:
         """The number of matches; the text too, where it is cut."""
         return pa.schema([CONTAMINATED_NGRAMS, *([TEXT] if self.action == "cut" else [])])
+
+    def problems(self) -> Sequence[str]:
+        """Dialogues cannot be cut."""
+        if self.on == "messages" and self.action == "cut":
+            return [
+                "action is 'cut', which would leave half a dialogue; with on: messages, use reject or mark"
+            ]
+        return []
 
     def needs_side(self) -> Sequence[str]:
         """The index."""
@@ -171,7 +185,7 @@ class Decontaminate(MapStage[NgramIndex]):
 
     def annotate(self, batch: pa.RecordBatch, resource: NgramIndex) -> Marks:
         """Counts for each row; verdict and evidence for those with enough matches."""
-        texts = batch["text"]
+        texts = dialogue_texts(batch["messages"]) if self.on == "messages" else batch["text"]
         data, offsets = text_buffers(texts)
         counts = count_matches(data, offsets, *word_alphabet(), *_tables(resource))
         reject: list[str | None] = [None] * batch.num_rows

@@ -19,11 +19,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from pipeline.schema import ID, SOURCE, TEXT
+from pipeline.schema import ID, MESSAGES, SOURCE, TEXT
 from pipeline.stage import GlobalStage, Marks
 from stages.dedup._kernels import distinct_sorted, find_roots, fold_bands, judge_groups, sign_rows
 from stages.dedup._policy import group_starts, reject_rows, repeated_sources, source_ranks
 from stages.kernels.buffers import text_buffers
+from stages.kernels.dialogue import dialogue_texts
 from stages.kernels.words import Alphabet, char_alphabet, hash_words, shingle, word_alphabet
 
 EVIDENCE_TYPE = pa.struct(
@@ -121,6 +122,9 @@ class MinhashDedup(GlobalStage[None]):
     rounds: ClassVar[int] = 2
     libraries: ClassVar[Sequence[str]] = ()
 
+    on: Literal["text", "messages"] = Field(
+        "text", description="what is compared: the text, or the contents of a dialogue's turns"
+    )
     unit: Literal["word", "char"] = Field(
         "word", description="what a shingle is a run of; `word` takes Han, Kana, Thai by character"
     )
@@ -150,7 +154,7 @@ class MinhashDedup(GlobalStage[None]):
 
     def reads(self) -> pa.Schema:
         """The text, and what the survivor policy looks at."""
-        return pa.schema([ID, SOURCE, TEXT])
+        return pa.schema([ID, SOURCE, MESSAGES if self.on == "messages" else TEXT])
 
     def problems(self) -> Sequence[str]:
         """Settings that cannot find what they promise, or find what is not there."""
@@ -184,7 +188,10 @@ class MinhashDedup(GlobalStage[None]):
 
     def emit(self, batch: pa.RecordBatch, resource: None, round: int, verdicts: pa.Table) -> pa.Table:  # noqa: ARG002
         """Round 0: a row for each band. Round 1: the shingle set of each document in a group."""
-        return self._emit_sets(batch, verdicts) if round else self._emit_bands(batch["text"])
+        return self._emit_sets(batch, verdicts) if round else self._emit_bands(self._texts(batch))
+
+    def _texts(self, batch: pa.RecordBatch) -> pa.Array:
+        return dialogue_texts(batch["messages"]) if self.on == "messages" else batch["text"]
 
     def _alphabet(self) -> Alphabet:
         return word_alphabet(signs=True) if self.unit == "word" else char_alphabet(signs=True)
@@ -200,7 +207,7 @@ class MinhashDedup(GlobalStage[None]):
         rows = verdicts["row"].to_numpy() if some else np.zeros(0, np.int64)
         groups = verdicts["group"].to_numpy() if some else np.zeros(0, np.uint64)
         at = pa.array(rows, pa.int64())
-        texts = batch["text"].take(at)
+        texts = self._texts(batch).take(at)
         lengths = pc.fill_null(pc.utf8_length(texts), 0).cast(pa.int64())
         longest = self.prefer == "longest"
         return pa.table(

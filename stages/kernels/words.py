@@ -7,9 +7,9 @@ What counts as the same word is the same wherever words are compared (duplicates
 - white space, punctuation and control characters separate words; invisible joiners, soft hyphens, direction
   and variation marks are passed over, so they neither split a word nor change it;
 - a character of a script written without spaces (Han, Kana, Thai, ...) is a word by itself, with its marks;
-- symbols and `_` separate too; or, where asked for (`signs=True`), a sign is a word by itself if a digit comes
-  next (`5+3`, `5 - 3`, `$5` and `3.5` then differ from the same without signs), so is an emoji, a run of one
-  emoji counting once, and `_` is part of a word.
+- symbols and `_` separate too; or, where asked for (`signs=True`), a sign is a word by itself if a digit
+  comes next (`5+3`, `5 - 3`, `$5` and `3.5` then differ from the same without signs), so is an emoji, a run of
+  one emoji counting once, and `_` is part of a word.
 
 No composition is done: text in NFD has other words than in NFC, so normalise to one form first.
 """

@@ -9,7 +9,9 @@ from tests.support.data import ROOT
 
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
-_FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[\w-]*)\n(?P<body>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<language>[\w-]*)\n(?P<body>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
+)
 
 
 class Block(NamedTuple):
@@ -28,7 +30,10 @@ class Block(NamedTuple):
 def pages() -> list[Path]:
     """Every Markdown file of the repository."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], cwd=ROOT, capture_output=True, text=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     if listed.returncode == 0:
         return sorted(ROOT / line for line in listed.stdout.split("\n") if line and (ROOT / line).exists())

