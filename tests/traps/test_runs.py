@@ -79,10 +79,17 @@ def test_a_failing_judge_loses_one_row_and_says_so(tmp_path, monkeypatch):
     texts = ["mail a@b.io", "BOOM c@d.io", "clean", "mail e@f.io", "clean too"]
     nodes = {"scrub": {"stage": "scrub_pii", "inputs": ["docs"]}, "out": {**OUT, "inputs": ["scrub"]}}
     result = go(tmp_path, nodes, a=docs(*texts))
-    assert [row["text"] for row in written(result)] == ["mail <EMAIL_ADDRESS>", "clean", "mail <EMAIL_ADDRESS>", "clean too"]
+    assert [row["text"] for row in written(result)] == [
+        "mail <EMAIL_ADDRESS>",
+        "clean",
+        "mail <EMAIL_ADDRESS>",
+        "clean too",
+    ]
     account = books(result, "scrub")
     assert sum(account["failed"].values()) == 1
-    assert account["in"] == account["passed"] + sum(account["failed"].values()) + sum(account.get("rejected", {}).values())
+    assert account["in"] == account["passed"] + sum(account["failed"].values()) + sum(
+        account.get("rejected", {}).values()
+    )
 
 
 # --- T38: edits after a filter land on their own rows ---------------------------------------------------
@@ -112,7 +119,9 @@ def test_a_key_follows_everything_that_matters(tmp_path, monkeypatch):
 
     def key(**params):
         node = Node("tok", "tokenize", "t", Tokenize(tokenizer=str(file), **params))
-        return fingerprint.node_fingerprint(node), fingerprint.node_fingerprint(replace(node, annotate_only=True))
+        return fingerprint.node_fingerprint(node), fingerprint.node_fingerprint(
+            replace(node, annotate_only=True)
+        )
 
     file.write_text(train_bpe(iter([["one two"]]), 300, ["<|endoftext|>"], 1), "utf-8")
     first = key()
@@ -143,7 +152,9 @@ def test_no_stage_asks_for_a_hash_seed_a_clock_or_chance(file):
             modules = {a.name for a in part.names} if isinstance(part, ast.Import) else {part.module}
             assert not modules & FORBIDDEN, f"{file} line {part.lineno}"
         if isinstance(part, ast.Attribute):
-            assert part.attr not in ("urandom", "now", "utcnow", "today", "default_rng"), f"{file} line {part.lineno}"
+            assert part.attr not in ("urandom", "now", "utcnow", "today", "default_rng"), (
+                f"{file} line {part.lineno}"
+            )
 
 
 def test_nobody_calls_hash():
@@ -164,7 +175,10 @@ run(parse(Path(sys.argv[1]).read_text(), "seed.yaml"), registry=STAGES, executor
 
 def test_the_hash_seed_of_the_process_does_not_matter(tmp_path):
     (tmp_path / "in").mkdir()
-    texts = [f"{'abc'[k % 3]} story of {k // 2} damn lamps, told by u{k % 5}@host.org in the evening" for k in range(40)]
+    texts = [
+        f"{'abc'[k % 3]} story of {k // 2} damn lamps, told by u{k % 5}@host.org in the evening"
+        for k in range(40)
+    ]
     (tmp_path / "in/a.jsonl").write_text(docs(*texts), "utf-8")
     made = []
     for seed in ("1", "2"):
@@ -182,12 +196,14 @@ def test_the_hash_seed_of_the_process_does_not_matter(tmp_path):
         config = tmp_path / f"{seed}.json"
         config.write_text(json.dumps({"version": 1, "run": {"output": str(out)}, "nodes": nodes}))
         environment = {**os.environ, "PYTHONHASHSEED": seed}
-        subprocess.run([sys.executable, "-c", RUN, str(config)], check=True, env=environment, cwd=ROOT, timeout=250)
+        subprocess.run(
+            [sys.executable, "-c", RUN, str(config)], check=True, env=environment, cwd=ROOT, timeout=250
+        )
         files = {
-            p.name: hashlib.sha256(p.read_bytes()).hexdigest()
+            str(p.relative_to(out)): hashlib.sha256(p.read_bytes()).hexdigest()
             for p in out.rglob("*")
             if p.suffix in (".arrow", ".zst") or p.name == "tokenizer.json"
         }
         made.append(files)
     assert made[0] == made[1] != {}
-    assert "tokenizer.json" in made[0]
+    assert any(name.endswith("tokenizer.json") for name in made[0])
