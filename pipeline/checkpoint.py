@@ -71,6 +71,12 @@ def commit(
     return record
 
 
+def timing_of(store: Store, address: str) -> dict[str, Any]:
+    """What a finished unit cost when it ran; empty where that was not kept."""
+    name = f"{unit_folder(address)}/{TIMING}"
+    return store.read_json(name) if store.exists(name) else {}
+
+
 def file_written(path: Path, rows: int = -1) -> Written:
     """Size and checksum of a finished file that did not pass through a TableWriter."""
     digest = xxhash.xxh3_128()

@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline import exchange
 from pipeline.books import Books
-from pipeline.checkpoint import committed, unit_folder
+from pipeline.checkpoint import committed, timing_of, unit_folder
 from pipeline.errors import ConfigError, TooManyErrors
 from pipeline.executors import Executor
 from pipeline.fingerprint import address, inputs_digest
@@ -164,7 +164,7 @@ class Driver:
         self.outcome.books.merge(done.record["books"])
         if done.timing:
             what = {k: task.args[k] for k in ("level", "node", "round", "split") if k in task.args}
-            self.outcome.timings.append({"kind": task.kind, **what, **done.timing})
+            self.outcome.timings.append({"kind": task.kind, "reused": done.reused, **what, **done.timing})
 
     # --- levels -----------------------------------------------------------------------------------
 
@@ -192,7 +192,7 @@ class Driver:
             if old is None:
                 todo.append((partition, task))
             else:
-                done = Done(old["address"], True, _light(old), {})
+                done = Done(old["address"], True, _light(old), timing_of(self.store, old["address"]))
                 self._note(task, done)
                 record(partition, done)
         names = ", ".join(s.node for s in self.plan.levels[level].steps if s.action != "gather")

@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from pipeline import exchange
 from pipeline.books import Books
-from pipeline.checkpoint import commit, committed, file_written, unit_folder
+from pipeline.checkpoint import commit, committed, file_written, timing_of, unit_folder
 from pipeline.config import Config, PipelineConfig
 from pipeline.errors import PipelineError, StageError
 from pipeline.fingerprint import address
@@ -100,7 +100,7 @@ def work(task: Task) -> Done:
     started, cpu = time.time(), time.process_time()
     address_, run = _KINDS[task.kind](store, loaded, task)
     if (record := committed(store, address_)) is not None:
-        return Done(address_, True, _light(record), {})
+        return Done(address_, True, _light(record), timing_of(store, address_))
     timing = {"host": socket.gethostname(), "pid": os.getpid(), "started": started}
 
     def finish(scratch: Path, files: Mapping[str, Any], record: dict[str, Any]) -> dict[str, Any]:

@@ -85,7 +85,8 @@ def _to_json(
     separators: tuple[str, str] | None = None,
     sort_keys: bool = False,
 ) -> str:
-    if isinstance(value, jinja2.Undefined):  # json would raise a TypeError, which says nothing of the dialogue
+    if isinstance(value, jinja2.Undefined):
+        # json would raise a TypeError, which is no fault of the dialogue's to be rejected for
         raise jinja2.UndefinedError("the template prints a field as JSON that the dialogue does not have")
     return json.dumps(
         value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys

@@ -38,7 +38,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "read_jsonl": [{"paths": "{root}/jsonl"}, {"paths": ["{root}/jsonl/*.gz", "{root}/jsonl/a.jsonl"], "id": "n", "batch_rows": 2}],
     "read_parquet": [{"paths": "{root}/parquet"}, {"paths": "{root}/parquet", "text": None, "batch_rows": 2}],
     "read_html": [{"paths": "{root}/html"}, {"paths": "{root}/html", "files_per_split": 1, "batch_rows": 1}],
-    "read_text": [{"paths": "{root}/text"}, {"paths": "{root}/text", "errors": "replace", "max_record_bytes": 9}],
+    "read_text": [{"paths": "{root}/text"}, {"paths": "{root}/text", "errors": "replace", "max_record_bytes": 8}],
     "read_arrow": [{"paths": "{root}/arrow"}, {"paths": "{root}/arrow", "id": "n", "batch_rows": 2}],
     "extract_html": [
         {},

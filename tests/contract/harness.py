@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def copied(batch: pa.RecordBatch) -> pa.RecordBatch:
 def cut(batch: pa.RecordBatch, *at: int) -> list[pa.RecordBatch]:
     """Slices of a batch at some places."""
     places = [0, *at, batch.num_rows]
-    return [batch.slice(a, b - a) for a, b in zip(places, places[1:], strict=False)]
+    return [batch.slice(a, b - a) for a, b in pairwise(places)]
 
 
 def written(sink: Sink[Any], resource: Any, batches: Sequence[pa.RecordBatch], out: Path) -> ShardInfo:

@@ -21,7 +21,7 @@ def rows():
 
 
 @functools.cache
-def tests_in(file):
+def names_in(file):
     tree = ast.parse((TESTS / file).read_text("utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
@@ -44,11 +44,11 @@ def test_its_proof_is_there(number, what, proof):
     assert named or later
     for file, test in named:
         assert test.startswith("test_")
-        assert test in tests_in(file), f"T{number}: {file} has no {test}"
+        assert test in names_in(file), f"T{number}: {file} has no {test}"
 
 
 def test_every_trap_test_of_this_folder_is_in_the_table():
     """A trap test that no row names proves nothing to anybody."""
     named = {test for _, _, proof in rows() for _, test in NAMED.findall(proof)}
-    own = set().union(*(tests_in(f"traps/{name}.py") for name in ("test_texts", "test_runs")))
+    own = set().union(*(names_in(f"traps/{name}.py") for name in ("test_texts", "test_runs")))
     assert {test for test in own if test.startswith("test_")} - named <= {"test_nobody_calls_hash"}
