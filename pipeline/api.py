@@ -27,13 +27,16 @@ from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.executors import Executor
 from pipeline.fingerprint import address
 from pipeline.graph import Graph, build
+from pipeline.io.arrow import read_table
 from pipeline.io.store import Store
+from pipeline.lineage import audit_overlap
 from pipeline.plan import Entry, Plan, describe
 from pipeline.registry import discover
 from pipeline.report import build_report, build_timings
 from pipeline.resources import ensure_all
 from pipeline.run import save_plan
 from pipeline.stage import StageRef
+from pipeline.unit import FATES_FILE
 
 __all__ = ["RunResult", "check", "describe", "load_config", "open_node", "open_run", "parse", "plan", "run"]
 
@@ -127,6 +130,7 @@ def run(
     output = Store(output_of(config))
     with lock.hold(output):
         store = output.sub("store")
+        store.sweep()
         partitions = cut(graph)
         name = save_plan(made, config, store)
         started = time.time()
@@ -174,6 +178,11 @@ def _publish(
             inside = file.removeprefix("out/")
             output.link(f"store/{unit_folder(unit)}/{file}", f"{identifier}/{node}/{inside}")
     report = build_report(made, config, identifier, partitions, outcome)
+    if made.run.audit is not None:
+        folders = [f"store/{unit_folder(unit)}" for _, _, unit in sorted(outcome.units)]
+        tables = (read_table(output, f"{folder}/{FATES_FILE}") for folder in folders)
+        audited = [n.name for n in made.graph.nodes.values() if not n.annotate_only]
+        report["audit"] = {"share": made.run.audit, **audit_overlap(tables, audited)}
     output.write_json(f"{identifier}/report.json", report)
     output.write_json(f"{identifier}/timings.json", build_timings(outcome, seconds))
     output.write_bytes(f"{identifier}/plan.txt", (describe(made) + "\n").encode())

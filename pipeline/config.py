@@ -69,6 +69,9 @@ class NodeConfig(_Model):
     side: dict[str, str] = Field(default_factory=dict)
     annotate_only: bool = Field(False, description="mark what would be rejected, but keep it")
     checkpoint: bool | None = Field(None, description="store the output; null leaves it to the stage")
+    max_source_loss: float | None = Field(
+        None, ge=0, le=1, description="stop the run when the node rejects a larger share of any source"
+    )
 
 
 class PipelineConfig(_Model):

@@ -16,12 +16,12 @@ import numpy as np
 from pipeline import exchange
 from pipeline.books import Books
 from pipeline.checkpoint import committed, timing_of, unit_folder
-from pipeline.errors import ConfigError, TooManyErrors
+from pipeline.errors import ConfigError, SourceBrake, TooManyErrors
 from pipeline.executors import Executor
 from pipeline.fingerprint import address, inputs_digest
 from pipeline.graph import Graph
 from pipeline.io.store import Store
-from pipeline.plan import Entry, Plan
+from pipeline.plan import Entry, Level, Plan
 from pipeline.run import VERDICTS_FILE, Done, Task, _light, level_address
 from pipeline.stage import GlobalStage
 from pipeline.unit import emit_file
@@ -126,6 +126,7 @@ class Driver:
         for level in self.plan.levels:
             emitted = self._run_level(level.index)
             self._check_errors()
+            self._check_brakes(level)
             for step in level.steps:
                 if step.action == "gather":
                     self._exchange(step.node, level.index, emitted.get(step.node, []))
@@ -247,6 +248,25 @@ class Driver:
                     f"node '{node}' failed on {failed} of {rows} rows, mostly '{worst}' ({errors[worst]})"
                     f"{self._an_example(node, worst)}; mend it, or raise run.max_error_ratio ({run.max_error_ratio})"
                 )
+
+    def _check_brakes(self, level: Level) -> None:
+        """Stop when a node took out too much of one source.
+
+        Raises:
+            SourceBrake: with the share and the reasons.
+        """
+        for name in (s.node for s in level.steps if s.action != "gather"):
+            limit = self.plan.graph.nodes[name].max_source_loss
+            if limit is None:
+                continue
+            for source, account in self.outcome.books.data["nodes"].get(name, {}).items():
+                lost = sum(account["rejected"].values())
+                if lost > limit * account["in"]:
+                    raise SourceBrake(
+                        f"node '{name}' rejected {lost} of {account['in']} rows of source '{source}' "
+                        f"({lost / account['in']:.0%}): {account['rejected']}; mend it, or raise "
+                        f"nodes.{name}.max_source_loss ({limit})"
+                    )
 
     def _an_example(self, node: str, error: str) -> str:
         """A failed row and the last line of its traceback."""

@@ -7,6 +7,7 @@
     ├── CheckpointError   the store holds something that its commit record does not vouch for
     ├── BooksError        rows in and rows accounted for differ: a bug, never to be ignored
     ├── TooManyErrors     more rows failed than `max_error_ratio` allows
+    ├── SourceBrake       a node rejected more of a source than its `max_source_loss` allows
     ├── RunLocked         another job is writing this run
     └── Interrupted       the run was asked to stop (SIGTERM, Ctrl-C); what is committed stays
 
@@ -49,6 +50,10 @@ class BooksError(PipelineError):
 
 class TooManyErrors(PipelineError):
     """More rows failed at a node than `run.max_error_ratio` allows."""
+
+
+class SourceBrake(PipelineError):
+    """A node rejected a larger share of one source than `max_source_loss`: whole sources must not vanish unseen."""
 
 
 class RunLocked(PipelineError):

@@ -47,6 +47,7 @@ class Node:
     side: Mapping[str, str] = field(default_factory=dict)
     annotate_only: bool = False
     checkpoint: bool = False
+    max_source_loss: float | None = None
 
     @property
     def kind(self) -> Kind:
@@ -158,10 +159,16 @@ def build(config: Config, registry: Mapping[str, StageRef]) -> tuple[Graph, list
         problems += faults
         if stage is None:
             continue
-        checkpoint = stage.checkpoint if node.checkpoint is None else node.checkpoint
-        edges = tuple(_edge(i) for i in node.inputs)
         nodes[name] = Node(
-            name, node.stage, ref.target, stage, edges, node.side, node.annotate_only, checkpoint
+            name,
+            node.stage,
+            ref.target,
+            stage,
+            tuple(_edge(i) for i in node.inputs),
+            node.side,
+            node.annotate_only,
+            stage.checkpoint if node.checkpoint is None else node.checkpoint,
+            node.max_source_loss,
         )
     return Graph(nodes), problems
 

@@ -5,7 +5,8 @@ piece of a shard. Events: read, rejected, marked (a verdict that `annotate_only`
 edited, expanded (a new document; `parent` is set), failed, written.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -67,11 +68,24 @@ class FateLog:
         self._writer.write(pa.RecordBatch.from_arrays(arrays, schema=FATES))
 
 
-def events_of(ids: set[str], tables: Iterator[pa.Table]) -> list[dict[str, Any]]:
-    """All fates of some documents, in the order of the tables."""
-    wanted = pa.array(sorted(ids), pa.string())
-    found: list[dict[str, Any]] = []
+def audit_overlap(tables: Iterator[pa.Table], nodes: Iterable[str]) -> dict[str, Any]:
+    """What each rule alone would remove, from the documents that an audit let through.
+
+    Args:
+        tables: fates of all units.
+        nodes: those whose marks come from the audit.
+
+    Returns:
+        `documents` that any node marked; `marked`: how many each would have rejected; `only`: those that no
+        other node would have.
+    """
+    wanted = pa.array(sorted(nodes), pa.string())
+    by_document: dict[str, set[str]] = {}
     for table in tables:
-        mask = pc.or_(pc.is_in(table["id"], wanted), pc.is_in(table["parent"], wanted))
-        found += table.filter(mask).to_pylist()
-    return found
+        mask = pc.and_(pc.equal(table["event"], "marked"), pc.is_in(table["node"], wanted))
+        found = table.filter(mask).select(["id", "node"]).to_pydict()
+        for name, node in zip(found["id"], found["node"], strict=True):
+            by_document.setdefault(name, set()).add(node)
+    counts = Counter(node for marks in by_document.values() for node in marks)
+    alone = Counter(next(iter(marks)) for marks in by_document.values() if len(marks) == 1)
+    return {"documents": len(by_document), "marked": dict(sorted(counts.items())), "only": dict(sorted(alone.items()))}

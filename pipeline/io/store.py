@@ -7,6 +7,7 @@ a temporary name behind. Two writers of one address write the same bytes, so the
 
 import os
 import shutil
+import socket
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -19,6 +20,18 @@ import fsspec
 import orjson
 
 from pipeline.errors import CheckpointError
+
+_HOST = socket.gethostname().replace(".", "-")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 class Store:
@@ -64,11 +77,20 @@ class Store:
         if self.local:
             parent = Path(self.root, ".tmp")
             parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=parent))
+        folder = Path(tempfile.mkdtemp(prefix=f"{_HOST}.{os.getpid()}.", dir=parent))
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Delete the scratch folders that dead processes of this machine left behind."""
+        if not self.local:
+            return
+        for name in self.listdir(".tmp"):
+            host, _, rest = name.rpartition(".")[0].rpartition(".")
+            if host == _HOST and rest.isdigit() and not _alive(int(rest)):
+                self.remove(f".tmp/{name}")
 
     def publish(self, file: Path, name: str) -> None:
         """Move a finished local file to its place."""
