@@ -3,7 +3,10 @@
 Exit codes: 0 done; 1 failed or stopped, and the same command continues; 2 the config or the command is wrong.
 """
 
+import json
+import shlex
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +14,10 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.errors import ConfigError, Interrupted, PipelineError
+from pipeline.errors import ConfigError, Interrupted, PipelineError, RunLocked
 
 FAILED, BAD_CONFIG = 1, 2
+DEBUG = "--debug"  # asked for anywhere: print the traceback of our own errors too
 
 app = typer.Typer(
     name="corpusmill",
@@ -29,6 +33,7 @@ ConfigFile = Annotated[Path, typer.Argument(help="a pipeline's YAML file", show_
 RunFolder = Annotated[
     str, typer.Argument(help="a run's folder, or an output folder (its latest run)", show_default=False)
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="replace a value of the config; may repeat"),
@@ -45,6 +50,23 @@ def complain(text: str) -> None:
     typer.echo(text, err=True)
 
 
+@app.callback()
+def options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option(DEBUG, help="print tracebacks of all errors")] = False,
+) -> None:
+    """Raw web archives, files and dialogues in; deduplicated, explained, tokenized Arrow shards out."""
+    context.obj = debug
+
+
+def debugging() -> bool:
+    """Whether the user asked for tracebacks."""
+    import click
+
+    context = click.get_current_context(silent=True)
+    return bool(context and context.find_root().obj)
+
+
 @contextmanager
 def reported(continue_with: Callable[[], str] | None = None) -> Iterator[None]:
     """Turn our errors into messages and exit codes; anything else keeps its traceback."""
@@ -55,11 +77,12 @@ def reported(continue_with: Callable[[], str] | None = None) -> Iterator[None]:
             complain(problem)
         raise typer.Exit(BAD_CONFIG) from error
     except PipelineError as error:
-        stopped = isinstance(error, Interrupted)
-        complain(("stopped: " if stopped else "failed: ") + str(error))
+        if debugging():
+            complain("".join(traceback.format_exception(error)))
+        complain(f"{'stopped' if isinstance(error, Interrupted) else 'failed'}: {error}")
         for note in getattr(error, "__notes__", ()):
             complain(f"  {note}")
-        if continue_with is not None:
+        if continue_with is not None and not isinstance(error, RunLocked):
             complain(continue_with())
         raise typer.Exit(FAILED) from error
 
@@ -114,17 +137,16 @@ def _stopper() -> Any:
 
 
 def _how_to_continue(config: Path, overrides: list[str] | None) -> str:
+    """What is kept of a run that broke off, and the command that goes on."""
     from pipeline import api
+    from pipeline.checkpoint import COMMIT
     from pipeline.io.store import Store
 
-    try:
-        output = api.output_of(api.load_config(config, overrides or []))
-        store = Store(f"{output}/store/units")
-        done = sum(len(store.listdir(prefix)) for prefix in store.listdir())
-    except PipelineError:
-        return ""
-    command = " ".join(["corpusmill", *sys.argv[1:]])
-    return f"{done} finished tasks are kept in {output}/store. To continue, skipping them:\n  {command}"
+    output = api.output_of(api.load_config(config, overrides or []))
+    store = Store(f"{output}/store/units")
+    done = sum(store.exists(f"{a}/{unit}/{COMMIT}") for a in store.listdir() for unit in store.listdir(a))
+    command = shlex.join(["corpusmill", *sys.argv[1:]])
+    return f"finished work is kept in {output}/store ({done:,} tasks). To continue, skipping it:\n  {command}"
 
 
 def _show(result: Any) -> None:
@@ -223,14 +245,16 @@ def trace(
         str,
         typer.Argument(help="a document id, FILE#KEY, a URL, or SHARD.arrow:ROW[:TOKEN]", show_default=False),
     ],
+    as_json: AsJson = False,
 ) -> None:
     """Tell what became of a document, or which documents a row of a shard came from."""
     from pipeline import api
     from pipeline.trace import trace as find
+    from pipeline.trace import trace_data
 
     with reported():
-        for line in find(api.open_run(run), what):
-            say(line)
+        opened = api.open_run(run)
+        say(_json(trace_data(opened, what)) if as_json else "\n".join(find(opened, what)))
 
 
 @app.command()
@@ -240,22 +264,27 @@ def verify(run: RunFolder) -> None:
     from pipeline.audit import verify_run
 
     with reported():
-        count, problems = verify_run(api.open_run(run))
-        for problem in problems:
+        found = verify_run(api.open_run(run))
+        for problem in found.problems:
             complain(problem)
-        if problems:
+        if found.problems:
             raise typer.Exit(FAILED)
-        say(f"{count} units and sinks, all as they were committed")
+        say(f"{found.units:,} units and {found.files:,} files of sinks, all as they were committed")
 
 
 @app.command()
-def diff(first: RunFolder, second: RunFolder) -> None:
-    """Compare two runs: what their configs and their reports say differently."""
+def diff(first: RunFolder, second: RunFolder, as_json: AsJson = False) -> None:
+    """Compare two runs: what their configs, inputs and reports say differently."""
     from pipeline import api
-    from pipeline.diff import diff_text
+    from pipeline.diff import diff_runs, diff_text
 
     with reported():
-        say(diff_text(api.open_run(first), api.open_run(second)))
+        runs = api.open_run(first), api.open_run(second)
+        say(_json(diff_runs(*runs)) if as_json else diff_text(*runs))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False)
 
 
 @app.command()
@@ -263,8 +292,6 @@ def schema(
     output: Annotated[Path | None, typer.Option(help="write here instead of printing")] = None,
 ) -> None:
     """Print the JSON schema of the YAML, for editors."""
-    import json
-
     from pipeline.catalog import config_schema
 
     text = json.dumps(config_schema(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -306,3 +333,7 @@ def version() -> None:
 def main() -> None:
     """The program."""
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,9 +1,13 @@
-"""Two runs side by side: where their configs part, and what that did to each node."""
+"""Two runs side by side: where their configs and inputs part, and what that did to every node and reason."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.api import OpenRun
+
+ABSENT = "(none)"
+COUNTED = ("in", "kept", "written", "made", "edited", "bytes_in", "bytes_kept", "tokens_kept")
+GROUPS = ("rejected", "marked", "failed", "sums")
 
 
 def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -19,48 +23,91 @@ def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def config_changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
-    """One line for each value that differs."""
+def diff_configs(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Settings that differ: dotted path -> [in a, in b], "(none)" where it is not set."""
     left, right = dict(flat(a)), dict(flat(b))
-    return [
-        f"{path}: {left.get(path, '(none)')} -> {right.get(path, '(none)')}"
-        for path in dict.fromkeys([*left, *right])
-        if left.get(path, "(none)") != right.get(path, "(none)")
-    ]
+    pairs = {path: [left.get(path, ABSENT), right.get(path, ABSENT)] for path in [*left, *right]}
+    return {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def report_changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Counts of each node that differ: node, what, both values and the difference."""
+def diff_reports(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Counts that differ between two reports: node, what, a, b and change, nodes in the order of `a`.
+
+    A node that only one of them has counts as nought in the other, and its `only` says who has it.
+    """
+    left, right = ({n["node"]: counts_of(n["total"]) for n in report["nodes"]} for report in (a, b))
     found = []
-    left, right = ({n["node"]: _counts(n["total"]) for n in r["nodes"]} for r in (a, b))
     for node in dict.fromkeys([*left, *right]):
         one, two = left.get(node, {}), right.get(node, {})
+        only = "a" if node not in right else "b" if node not in left else None
         for what in dict.fromkeys([*one, *two]):
             before, after = one.get(what, 0), two.get(what, 0)
             if before != after:
-                found.append({"node": node, "what": what, "a": before, "b": after, "change": after - before})
+                found.append(
+                    {
+                        "node": node,
+                        "what": what,
+                        "a": before,
+                        "b": after,
+                        "change": after - before,
+                        "only": only,
+                    }
+                )
     return found
 
 
-def _counts(total: Mapping[str, Any]) -> dict[str, int]:
-    counts = {k: total[k] for k in ("in", "kept", "written", "made", "edited", "bytes_kept", "tokens_kept")}
-    for group in ("rejected", "marked", "failed"):
-        counts |= {f"{group}: {reason}": n for reason, n in total[group].items()}
-    return {k: n for k, n in counts.items() if n}
+def counts_of(total: Mapping[str, Any]) -> dict[str, int]:
+    """What a report counts of a node, by one name each, such as `kept` and `rejected: near_duplicate`."""
+    counts = {name: total[name] for name in COUNTED}
+    for group in GROUPS:
+        counts |= {f"{group}: {name}": n for name, n in total[group].items()}
+    return {name: n for name, n in counts.items() if n}
+
+
+def diff_inputs(a: Sequence[Sequence[Any]], b: Sequence[Sequence[Any]]) -> dict[str, int]:
+    """How the partitions of two manifests differ: only in a, only in b, other bytes under the same name."""
+    left, right = ({(source, split): digest for _, source, split, digest in p} for p in (a, b))
+    shared = left.keys() & right.keys()
+    return {
+        "only_a": len(left.keys() - shared),
+        "only_b": len(right.keys() - shared),
+        "changed": sum(left[key] != right[key] for key in shared),
+    }
+
+
+def diff_runs(first: OpenRun, second: OpenRun) -> dict[str, Any]:
+    """All that differs between two finished runs, as plain JSON."""
+    return {
+        "a": first.identifier,
+        "b": second.identifier,
+        "config": diff_configs(first.manifest["config"], second.manifest["config"]),
+        "inputs": diff_inputs(first.manifest["partitions"], second.manifest["partitions"]),
+        "versions": diff_configs(first.manifest["versions"], second.manifest["versions"]),
+        "counts": diff_reports(first.read_json("report.json"), second.read_json("report.json")),
+    }
 
 
 def diff_text(first: OpenRun, second: OpenRun) -> str:
-    """The comparison as text."""
-    lines = [f"{first.identifier} -> {second.identifier}", "", "config:"]
-    lines += [
-        f"  {line}" for line in config_changes(first.manifest["config"], second.manifest["config"])
-    ] or ["  equal"]
-    inputs = [{(s, name): d for _, s, name, d in r.manifest["partitions"]} for r in (first, second)]
-    changed = sum(inputs[0].get(key) != inputs[1].get(key) for key in {*inputs[0], *inputs[1]})
-    lines += ["", f"inputs: {changed} partitions differ" if changed else "inputs: equal", "", "counts:"]
-    rows = report_changes(first.read_json("report.json"), second.read_json("report.json"))
-    widths = [max((len(str(r[c])) for r in rows), default=0) for c in ("node", "what")]
-    for r in rows:
-        name = f"{r['node']:<{widths[0]}}  {r['what']:<{widths[1]}}"
-        lines.append(f"  {name}  {r['a']:>12,} -> {r['b']:>12,}  {r['change']:>+12,}")
-    return "\n".join(lines if rows else [*lines, "  equal"])
+    """The comparison for a person."""
+    found = diff_runs(first, second)
+    lines = [f"{found['a']} -> {found['b']}", "", *_settings("config", found["config"])]
+    if found["versions"]:
+        lines += ["", *_settings("versions", found["versions"])]
+    inputs = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in found["inputs"].items() if n)
+    lines += ["", f"inputs: {inputs} (partitions)" if inputs else "inputs: equal", "", "counts:"]
+    return "\n".join([*lines, *(_count_lines(found["counts"]) or ["  equal"])])
+
+
+def _settings(title: str, changes: Mapping[str, Sequence[Any]]) -> list[str]:
+    return [f"{title}:", *([f"  {path}: {a} -> {b}" for path, (a, b) in changes.items()] or ["  equal"])]
+
+
+def _count_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One line a count, aligned."""
+    widths = [max((len(row[column]) for row in rows), default=0) for column in ("node", "what")]
+    lines = []
+    for row in rows:
+        name = f"{row['node']:<{widths[0]}}  {row['what']:<{widths[1]}}"
+        only = f"  (only {row['only']} has the node)" if row["only"] else ""
+        lines.append(f"  {name}  {row['a']:>12,} -> {row['b']:>12,}  {row['change']:>+12,}{only}")
+    return lines

@@ -1,96 +1,207 @@
-"""report.json as one self-contained HTML page: no request leaves it, and what it quotes is escaped."""
+"""`report.json` and `timings.json` as one self-contained HTML page: nothing is fetched, no script runs.
 
+Samples are text of the web: the template escapes everything, and the page's own policy forbids whatever an
+escape that was missed could do.
+"""
+
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
+from pipeline.picture import draw
 from pipeline.progress import seconds_text
-from pipeline.report import size_text
+from pipeline.report import gone, lost, out_of, size_text
 
-
-def bar(total: float, passed: float, widest: float) -> Markup:
-    """A bar as wide as `total` is of `widest`, its first part what passed.
-
-    >>> bar(0, 0, 0)
-    Markup('<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" role="img"></svg>')
-    """
-    kept = 100 * passed / widest if widest else 0
-    gone = 100 * (total - passed) / widest if widest else 0
-    parts = [(0.0, kept, "var(--kept)"), (kept, gone, "var(--gone)")]
-    drawn = "".join(
-        f'<rect x="{x:.2f}" width="{width:.2f}" height="8" style="fill:{fill}"/>'
-        for x, width, fill in parts
-        if width > 0
-    )
-    svg = f'<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" role="img">{drawn}</svg>'
-    return Markup(svg)  # noqa: S704  (numbers and our own words alone)
-
-
-def by_count(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Entries, the most frequent first.
-
-    >>> by_count({"a": 1, "b": 2})
-    [('b', 2), ('a', 1)]
-    """
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+TEMPLATES = Path(__file__).parent / "templates"
+BAR = 100  # width of a bar, in the units of its picture
 
 
 def render_html(report: Mapping[str, Any], timings: Mapping[str, Any]) -> str:
     """The page.
 
     Args:
-        report: what `build_report` made.
-        timings: what `build_timings` made.
+        report: as `build_report` makes it.
+        timings: as `build_timings` makes it.
     """
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pipeline", "templates"),
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {
-        "number": lambda n: f"{n:,}",
+        "count": lambda n: f"{n:,}",
         "size": size_text,
         "duration": seconds_text,
-        "by_count": by_count,
+        "share": share,
+        "readable": readable,
+        "evidence": evidence,
     }
     nodes = report["nodes"]
     return environment.get_template("report.html.j2").render(
         report=report,
         timings=timings,
-        bar=bar,
-        read=sum(report["sources"].values()),
-        sinks=[n for n in nodes if n["kind"] == "sink"],
-        tokens=max((n["total"]["tokens_kept"] for n in nodes), default=0),
-        widest=max((n["total"]["in"] for n in nodes), default=0),
-        longest=max(timings["node_cpu_s"].values(), default=0),
-        samples=_samples(report),
-        values=_values(report),
+        picture=draw(nodes),
+        facts=facts(report, timings),
+        audit=report.get("audit"),
+        sources=[n["node"] for n in nodes if n["kind"] == "source"],
+        table=table(report),
+        reasons=reasons(report),
+        out_of=out_of,
+        cpu=bars(timings["node_cpu_s"]),
     )
 
 
-def _samples(report: Mapping[str, Any]) -> list[tuple[str, str, int, list[dict[str, Any]]]]:
-    """(node, reason, count, samples), nodes in their order, the most frequent reason first."""
-    found = []
-    for node in report["nodes"]:
-        offered = report["samples"].get(node["node"], {})
-        counts = node["total"]["rejected"] | node["total"]["failed"]
-        found += [(node["node"], r, c, offered.get(r, [])) for r, c in by_count(counts)]
+def share(part: float, whole: float) -> str:
+    """A share in percent.
+
+    >>> share(1, 8), share(0, 0), share(1, 100_000)
+    ('12.5 %', '0 %', '<0.1 %')
+    """
+    if not part or not whole:
+        return "0 %"
+    percent = 100 * part / whole
+    return "<0.1 %" if percent < 0.1 else f"{percent:.1f} %"
+
+
+def readable(name: str) -> str:
+    """A name in snake case as words."""
+    return name.replace("_", " ")
+
+
+def evidence(text: str | None) -> list[tuple[str, str]]:
+    """A sample's evidence as names and values; traceback text stays whole."""
+    if not text:
+        return []
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        return [("evidence", str(value))]
+    return [(name, _shown(inner)) for name, inner in value.items() if inner is not None]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def facts(report: Mapping[str, Any], timings: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The head of the page: what it is, the number, and a word on it."""
+    totals = [n["total"] for n in report["nodes"]]
+    read = sum(report["sources"].values())
+    tokens = max((t["tokens_kept"] for t in totals), default=0)
+    seconds, cpu = timings["seconds"], timings["cpu_s"]
+    found = [("documents read", f"{read:,}", f"from {len(report['sources'])} sources")]
+    found += [("written", f"{n:,}", f"to {sink}") for sink, n in _main_sinks(report)]
+    found += [("rejected", f"{sum(map(gone, totals)):,}", "each with its reason")]
+    found += [("failed", f"{sum(map(lost, totals)):,}", "set aside, not lost")]
+    found += [("tokens", f"{tokens:,}", "in documents kept")] if tokens else []
+    found += [("time", seconds_text(seconds), _tasks_text(timings["executed"], timings["reused"]))]
+    if seconds and not timings["reused"]:
+        found += [("speed", f"{read / seconds:,.0f} documents/s", "from first to last")]
+    if cpu:
+        found += [("CPU", seconds_text(cpu), f"{read / cpu:,.0f} documents a CPU second")]
+        found += [("peak memory", size_text(timings["peak_bytes"]), "of one worker process")]
     return found
 
 
-def _values(report: Mapping[str, Any]) -> list[tuple[str, str, dict[str, int]]]:
-    """(node, column, documents of each value), all sources together."""
+def _main_sinks(report: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Sinks that take kept rows and are not there for another node's sake."""
+    sides = {target for n in report["nodes"] for target in n.get("side", {}).values()}
+    return [
+        (n["node"], n["total"]["written"])
+        for n in report["nodes"]
+        if n["kind"] == "sink"
+        and n["node"] not in sides
+        and not all(e.endswith(".rejected") for e in n["inputs"])
+    ]
+
+
+def _tasks_text(executed: int, reused: int) -> str:
+    if not executed:
+        return f"all {reused:,} tasks were done before"
+    return f"{executed:,} tasks" + (f", {reused:,} more were done before" if reused else "")
+
+
+def table(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row for each node: its totals, and what it gave on of each source's documents."""
+    sources = [n["node"] for n in report["nodes"] if n["kind"] == "source"]
+    most = max((n["total"]["in"] for n in report["nodes"]), default=0) or 1
+    rows = []
+    for node in report["nodes"]:
+        account = node["total"]
+        out = out_of(node, account)
+        rows.append(
+            {
+                "node": node["node"],
+                "stage": node["stage"],
+                "kind": node["kind"],
+                "in": account["in"],
+                "out": out,
+                "rejected": gone(account),
+                "failed": lost(account),
+                "bytes": account["bytes_in"] if node["kind"] == "sink" else account["bytes_kept"],
+                "tokens": account["tokens_kept"],
+                "bar": (out * BAR / most, gone(account) * BAR / most, lost(account) * BAR / most),
+                "notes": _notes(account),
+                "sources": [_cell(node, source) for source in sources],
+            }
+        )
+    return rows
+
+
+def _cell(node: Mapping[str, Any], source: str) -> dict[str, int] | None:
+    account = node["sources"].get(source)
+    if account is None:
+        return None
+    size = account["bytes_in"] if node["kind"] == "sink" else account["bytes_kept"]
+    return {"out": out_of(node, account), "bytes": size, "tokens": account["tokens_kept"]}
+
+
+def _notes(account: Mapping[str, Any]) -> list[str]:
+    """What else the books say of a node, a phrase each."""
+    notes = [f"{account['edited']:,} edited"] if account["edited"] else []
+    notes += [f"{account['made']:,} more made by division"] if account["made"] else []
+    notes += [f"{account['unread']:,} read by no one"] if account["unread"] else []
+    notes += [f"{sum(account['marked'].values()):,} marked only"] if account["marked"] else []
+    return notes
+
+
+def reasons(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every reason and error with its count and samples, by node."""
     found = []
     for node in report["nodes"]:
-        columns: dict[str, dict[str, int]] = {}
-        for account in node["sources"].values():
-            for column, counts in account["values"].items():
-                merged = columns.setdefault(column, {})
-                for value, count in counts.items():
-                    merged[value] = merged.get(value, 0) + count
-        found += [(node["node"], column, counts) for column, counts in columns.items()]
+        account, samples = node["total"], report["samples"].get(node["node"], {})
+        rows = []
+        for group in ("rejected", "failed", "marked"):
+            counts = sorted(account[group].items(), key=lambda item: (-item[1], item[0]))
+            for reason, count in counts:
+                by_source = {s: a[group].get(reason, 0) for s, a in node["sources"].items()}
+                rows.append(
+                    {
+                        "group": group,
+                        "reason": reason,
+                        "count": count,
+                        "sources": {s: n for s, n in by_source.items() if n},
+                        "samples": samples.get(reason, []) if group != "marked" else [],
+                    }
+                )
+        if rows:
+            most = max(row["count"] for row in rows)
+            for row in rows:
+                row["bar"] = row["count"] * BAR / most
+            found.append({"node": node["node"], "stage": node["stage"], "in": account["in"], "rows": rows})
     return found
+
+
+def bars(values: Mapping[str, float]) -> list[tuple[str, float, float]]:
+    """Names with their values and the widths of their bars, the largest first."""
+    most = max(values.values(), default=0) or 1
+    return [
+        (name, value, value * BAR / most)
+        for name, value in sorted(values.items(), key=lambda i: (-i[1], i[0]))
+    ]

@@ -1,6 +1,8 @@
-"""A run's books as `report.json` (facts that a second run repeats) and `timings.json` (what it cost)."""
+"""A run's books as `report.json` (facts that a second run repeats), `timings.json` (what it cost), and text."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.books import COUNTERS
@@ -8,8 +10,10 @@ from pipeline.config import Config
 from pipeline.drive import Outcome, Partition
 from pipeline.plan import Plan
 
-DUPLICATES = "duplicate"  # a reason that speaks of one
-GROUPS = ("rejected", "marked", "failed", "sums")
+GROUPS = ("rejected", "marked", "failed", "sums", "values")
+PII = "pii_"  # columns in which a stage counts personal data begin so
+_FILE = re.compile(r'File "([^"]+)"')
+_PLACE = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def build_report(
@@ -23,13 +27,32 @@ def build_report(
         "name": config.model.run.name,
         "partitions": len(partitions),
         "sources": {n["node"]: n["total"]["kept"] for n in nodes if n["kind"] == "source"},
+        "sinks": {n["node"]: n["total"]["written"] for n in nodes if n["kind"] == "sink"},
         "nodes": nodes,
-        "samples": books["samples"],
-        "duplicates": _reasons(nodes, lambda reason: DUPLICATES in reason),
-        "contaminated": _reasons(nodes, lambda reason: "contaminated" in reason),
-        "personal_data": _personal_data(nodes),
+        "funnel": {n["node"]: funnel_of(nodes, n["node"]) for n in nodes if n["kind"] == "source"},
+        "samples": {
+            node: {reason: [_repeatable(s) for s in samples] for reason, samples in reasons.items()}
+            for node, reasons in books["samples"].items()
+        },
+        "duplicates": _reasons(nodes, is_duplicate),
+        "contaminated": _reasons(nodes, is_contaminated),
+        "personal_data": _sums(nodes, lambda column: column.startswith(PII)),
         "failed": {n["node"]: n["total"]["failed"] for n in nodes if n["total"]["failed"]},
     }
+
+
+def is_duplicate(reason: str) -> bool:
+    """Whether a reason says that a document is a copy of another.
+
+    >>> [is_duplicate(r) for r in ("near_duplicate", "too_many_duplicate_lines")]
+    [True, False]
+    """
+    return reason.endswith("duplicate")
+
+
+def is_contaminated(reason: str) -> bool:
+    """Whether a reason says that a document holds benchmark items."""
+    return "contaminated" in reason
 
 
 def _node(plan: Plan, name: str, sources: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -39,10 +62,11 @@ def _node(plan: Plan, name: str, sources: Mapping[str, Mapping[str, Any]]) -> di
         "stage": node.stage_name,
         "kind": node.kind,
         "inputs": [str(e) for e in node.inputs],
+        "side": dict(node.side),
         "level": plan.placed[name][1],
         "annotate_only": node.annotate_only,
         "total": total(sources.values()),
-        "sources": sources,
+        "sources": {source: sources[source] for source in sorted(sources)},
     }
 
 
@@ -50,26 +74,107 @@ def total(accounts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """A node's accounts of all sources, added up."""
     summed: dict[str, Any] = dict.fromkeys(COUNTERS, 0) | {group: {} for group in GROUPS}
     for account in accounts:
-        for counter in COUNTERS:
-            summed[counter] += account[counter]
-        for group in GROUPS:
-            for name, count in account[group].items():
-                summed[group][name] = summed[group].get(name, 0) + count
+        _add(summed, account)
     return summed
 
 
-def _reasons(nodes: Sequence[Mapping[str, Any]], wanted: Any) -> dict[str, dict[str, int]]:
-    found = {n["node"]: {r: c for r, c in n["total"]["rejected"].items() if wanted(r)} for n in nodes}
-    return {node: reasons for node, reasons in found.items() if reasons}
+def _add(into: dict[str, Any], other: Mapping[str, Any]) -> None:
+    for name, value in other.items():
+        if isinstance(value, Mapping):
+            _add(into.setdefault(name, {}), value)
+        else:
+            into[name] = into.get(name, 0) + value
 
 
-def _personal_data(nodes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
-    found = {n["node"]: {c: v for c, v in n["total"]["sums"].items() if c.startswith("pii_")} for n in nodes}
+def out_of(node: Mapping[str, Any], account: Mapping[str, Any]) -> int:
+    """Documents that a node gave on: what a sink wrote, what any other kept."""
+    return int(account["written"] if node["kind"] == "sink" else account["kept"])
+
+
+def gone(account: Mapping[str, Any]) -> int:
+    """Documents that a node rejected."""
+    return sum(account["rejected"].values())
+
+
+def lost(account: Mapping[str, Any]) -> int:
+    """Documents that a node failed on, and stretches of input that it could not read."""
+    return sum(account["failed"].values())
+
+
+def funnel_of(nodes: Sequence[Mapping[str, Any]], source: str) -> list[dict[str, Any]]:
+    """The way of one source's documents to the sinks: a step for each node that they came to."""
+    steps = []
+    for node in nodes:
+        account = node["sources"].get(source)
+        if account is None:
+            continue
+        steps.append(
+            {
+                "node": node["node"],
+                "in": account["in"],
+                "out": out_of(node, account),
+                "bytes": account["bytes_in"] if node["kind"] == "sink" else account["bytes_kept"],
+                "tokens": account["tokens_kept"],
+                "rejected": gone(account),
+                "failed": lost(account),
+            }
+        )
+    return steps
+
+
+def _reasons(
+    nodes: Sequence[Mapping[str, Any]], wanted: Callable[[str], bool]
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Documents that the wanted reasons took out, or only marked, in all and by source: node -> reason -> counts."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for node in nodes:
+        for source, account in node["sources"].items():
+            for group in ("rejected", "marked"):
+                for reason, count in account[group].items():
+                    if wanted(reason):
+                        reasons = found.setdefault(node["node"], {})
+                        counts = reasons.setdefault(reason, {"documents": 0, "sources": {}})
+                        counts["documents"] += count
+                        counts["sources"][source] = counts["sources"].get(source, 0) + count
+    return found
+
+
+def _sums(nodes: Sequence[Mapping[str, Any]], wanted: Callable[[str], bool]) -> dict[str, dict[str, int]]:
+    """Sums of the wanted columns over what each node kept."""
+    found = {n["node"]: {c: v for c, v in n["total"]["sums"].items() if wanted(c)} for n in nodes}
     return {node: columns for node, columns in found.items() if columns}
 
 
+def _repeatable(sample: Mapping[str, Any]) -> dict[str, Any]:
+    """A sample without this machine's paths and memory addresses, which a traceback brings along."""
+    evidence = sample["evidence"]
+    if evidence is None or "traceback" not in evidence:
+        return dict(sample)
+    value = json.loads(evidence)
+    if "traceback" in value:
+        shortened = _FILE.sub(lambda found: f'File "{_short_path(found[1])}"', str(value["traceback"]))
+        value["traceback"] = _PLACE.sub("", shortened)
+    return {**sample, "evidence": json.dumps(value, ensure_ascii=False)}
+
+
+def _short_path(path: str) -> str:
+    """The part of a module's path that is the same on every machine.
+
+    >>> _short_path("/home/x/.venv/lib/python3.11/site-packages/lxml/html.py"), _short_path("/work/pipeline/unit.py")
+    ('lxml/html.py', 'pipeline/unit.py')
+    """
+    for folder in ("/site-packages/", "/lib/python"):
+        if folder in path:
+            return path.rpartition(folder)[2]
+    parts = path.split("/")
+    for package in ("pipeline", "stages", "shards"):
+        if package in parts:
+            return "/".join(parts[parts.index(package) :])
+    return parts[-1]
+
+
 def build_timings(outcome: Outcome, seconds: float) -> dict[str, Any]:
-    """What the run cost; only tasks that ran are in it."""
+    """What the run cost: `seconds` and `executed` now, all else with what reused tasks cost when they ran."""
     tasks = outcome.timings
     nodes: dict[str, float] = {}
     for task in tasks:
@@ -81,10 +186,13 @@ def build_timings(outcome: Outcome, seconds: float) -> dict[str, Any]:
         "reused": outcome.reused,
         "cpu_s": sum(t["cpu_s"] for t in tasks),
         "peak_bytes": max((t["peak_bytes"] for t in tasks), default=0),
-        "node_cpu_s": dict(sorted(nodes.items(), key=lambda item: -item[1])),
+        "node_cpu_s": dict(sorted(nodes.items(), key=lambda item: (-item[1], item[0]))),
         "hosts": sorted({t["host"] for t in tasks}),
         "slowest": sorted(tasks, key=lambda t: -t["seconds"])[:20],
     }
+
+
+# --- as text ----------------------------------------------------------------------------------------
 
 
 def size_text(count: int) -> str:
@@ -100,21 +208,31 @@ def size_text(count: int) -> str:
     return f"{value:.0f} B" if unit == 0 else f"{value:.1f} {units[unit]}"
 
 
+def aligned(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
+    """Rows of equal length as lines; the columns in `left` and the last one begin at the left.
+
+    >>> aligned([("a", "1", "x"), ("long", "20", "yy")])
+    ['a      1  x', 'long  20  yy']
+    """
+    last = len(rows[0]) - 1
+    widths = [max(len(row[i]) for row in rows) for i in range(last)]
+    lines = []
+    for row in rows:
+        cells = [row[i].ljust(widths[i]) if i in left else row[i].rjust(widths[i]) for i in range(last)]
+        lines.append("  ".join([*cells, row[last]]).rstrip())
+    return lines
+
+
 def funnel_text(report: Mapping[str, Any]) -> str:
     """The report's nodes as an aligned table: what came in, what went on, what fell and why."""
     rows = [("node", "in", "out", "bytes out", "tokens", "taken out")]
     for node in report["nodes"]:
-        t = node["total"]
-        out = t["written"] if node["kind"] == "sink" else t["kept"]
-        size = "" if node["kind"] == "sink" else size_text(t["bytes_kept"])
-        tokens = f"{t['tokens_kept']:,}" if t["tokens_kept"] else ""
-        rows.append((node["node"], f"{t['in']:,}", f"{out:,}", size, tokens, _taken_out(t)))
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
-    lines = []
-    for row in rows:
-        cells = [row[0].ljust(widths[0]), *(row[i].rjust(widths[i]) for i in range(1, 5)), row[5]]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+        account = node["total"]
+        size = "" if node["kind"] == "sink" else size_text(account["bytes_kept"])
+        tokens = f"{account['tokens_kept']:,}" if account["tokens_kept"] else ""
+        out = f"{out_of(node, account):,}"
+        rows.append((node["node"], f"{account['in']:,}", out, size, tokens, _taken_out(account)))
+    return "\n".join(aligned(rows))
 
 
 def _taken_out(account: Mapping[str, Any]) -> str:

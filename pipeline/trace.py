@@ -1,154 +1,425 @@
-"""What became of a document, and which documents a piece of a shard came from.
+"""What became of a document, and where a piece of a shard came from: `corpusmill trace RUN WHAT`.
 
-corpusmill trace runs/web crawl/site-a.warc.gz#0011bded            a document
-corpusmill trace runs/web site-a.warc.gz#0011bded                  the same, by its source record
-corpusmill trace runs/web https://a.example/page                   the same, by its address
-corpusmill trace runs/web shards/00003-shard.arrow:17              the documents of a row
-corpusmill trace runs/web shards/00003-shard.arrow:17:500          the one that token 500 came from
+A document stays in the partition of its source's split from beginning to end, so all its fates stand in the
+units of that partition. The first pass looks for the document's id, split by split, the likeliest split first;
+the second reads that partition's fates only.
 """
 
 import difflib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.api import OpenRun
-from pipeline.errors import DataError
-from pipeline.io.arrow import read_table
+from pipeline.errors import CheckpointError, DataError
+from pipeline.plan import Entry
 from pipeline.unit import FATES_FILE
 
-SHARD_ROW = re.compile(r"^(?P<file>.+\.arrow):(?P<row>\d+)(?::(?P<token>\d+))?$")
-EVENT_ORDER = ("read", "expanded", "edited", "marked", "failed", "rejected", "written")
+HOPS = 5  # survivors of survivors that are followed
+NEAR_IDS = 500_000  # ids that are compared for a hint; a hint is not worth minutes
+EXCERPT_SHOWN = 200  # characters
+SHOWN = 10  # near ids, descendants, rows: as many as a person reads
+_ROW = re.compile(r"^(?P<file>.+\.arrow):(?P<row>\d+)(?::(?P<token>\d+))?$")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened to a document."""
+
+    event: str
+    node: str
+    reason: str | None = None
+    evidence: Mapping[str, Any] | None = None
+    excerpt: str | None = None
+
+
+@dataclass
+class Story:
+    """A document and all that happened to it."""
+
+    id: str
+    source: str
+    split: str
+    parent: str | None = None
+    children: list[str] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)  # rows of shards that hold its tokens
+    survivor: "Story | None" = None  # the document that it was rejected for
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of a shard's row and the text it came from; start and end are code points, or -1."""
+
+    id: str
+    start: int
+    end: int
+    tokens: tuple[int, int]  # from, to, in the row
 
 
 def trace(run: OpenRun, what: str) -> list[str]:
-    """Lines for a person.
+    """The answer to `corpusmill trace RUN WHAT`, as lines.
+
+    Args:
+        run: a finished run whose store is still there.
+        what: a document id, its end or its beginning, `FILE#KEY`, a record's key, a URL, or `SHARD.arrow:ROW[:TOKEN]`.
 
     Raises:
-        DataError: nothing in the run is called so; the message has the nearest ids.
+        DataError: nothing is called so; the message names what is nearest.
     """
-    if match := SHARD_ROW.match(what):
-        token = match["token"]
-        return _trace_row(run, match["file"], int(match["row"]), None if token is None else int(token))
-    events = list(fates(run, what))
-    if not events:
-        identifier = _by_url(run, what)
-        events = list(fates(run, identifier)) if identifier else []
-    if not events:
-        raise DataError(f"run {run.identifier} has no document '{what}'{_nearest(run, what)}")
-    return _told(events)
-
-
-def fate_tables(run: OpenRun) -> Iterator[pa.Table]:
-    """The fates of every unit, in the order of levels."""
-    for _, _, folder in sorted(run.units()):
-        yield read_table(run.output, f"{folder}/{FATES_FILE}")
-
-
-def fates(run: OpenRun, what: str) -> Iterator[dict[str, Any]]:
-    """Events of a document (by id, or by the part after its source), of its pieces, and of what it is a piece of."""
-    names = {what}
-    whole = re.sub(r"(#[^#]+)#\d+$", r"\1", what)  # a piece's parent
-    names |= {whole} if whole != what else set()
-    for table in fate_tables(run):
-        ids = table["id"]
-        mask = pc.is_in(ids, pa.array(sorted(names)))
-        mask = pc.or_(mask, pc.ends_with(ids, f"/{what}"))
-        pieces = pc.starts_with(ids, f"{what}#")
-        mask = pc.or_(mask, pc.fill_null(pieces, False))
-        yield from table.filter(mask).to_pylist()
-
-
-def _told(events: list[dict[str, Any]]) -> list[str]:
-    lines = []
-    for identifier in dict.fromkeys(e["id"] for e in events):
-        lines.append(identifier)
-        for event in (e for e in events if e["id"] == identifier):
-            text = f"  {event['event']:<9}{event['node']}"
-            text += f"  {event['reason']}" if event["reason"] else ""
-            text += f"  (a piece of {event['parent']})" if event["parent"] else ""
-            lines.append(text)
-            lines += [f"            {line}" for line in _evidence(event["evidence"])]
-            if event["event"] in ("rejected", "failed") and event["excerpt"]:
-                lines.append(f"            text: {event['excerpt'][:200]!r}")
+    found = _ROW.match(what)
+    if found is None:
+        return [line for story in stories(run, what) for line in story_lines(story)]
+    token = None if found["token"] is None else int(found["token"])
+    pieces = pieces_of(run, found["file"], int(found["row"]), token)
+    lines = [piece_line(piece) for piece in pieces]
+    for name in dict.fromkeys(piece.id for piece in pieces):
+        lines += ["", *(line for story in stories(run, name) for line in story_lines(story))]
     return lines
 
 
-def _evidence(evidence: str | None) -> list[str]:
-    if evidence is None:
-        return []
-    lines = []
-    for name, value in json.loads(evidence).items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        lines += [
-            f"{name}: {line}" if i == 0 else f"    {line}" for i, line in enumerate(text.splitlines() or [""])
-        ]
-    return lines
+def trace_data(run: OpenRun, what: str) -> dict[str, Any]:
+    """The same answer as plain JSON: `pieces` of a shard's row, and `documents`."""
+    found = _ROW.match(what)
+    if found is None:
+        return {"pieces": [], "documents": [asdict(story) for story in stories(run, what)]}
+    token = None if found["token"] is None else int(found["token"])
+    pieces = pieces_of(run, found["file"], int(found["row"]), token)
+    named = dict.fromkeys(piece.id for piece in pieces)
+    return {
+        "pieces": [asdict(piece) for piece in pieces],
+        "documents": [asdict(story) for name in named for story in stories(run, name)],
+    }
 
 
-def _by_url(run: OpenRun, url: str) -> str | None:
-    """The id of a stored document with this address."""
-    if "://" not in url:
-        return None
-    for node, port, _ in run.manifest["stored"]:
-        if port == "in":
-            continue
-        for file in run.files(node, port):
-            table = read_table(run.output, file.removeprefix(f"{run.output.root}/"))
-            if "url" in table.schema.names:
-                found = table.filter(pc.equal(table["url"], url))
-                if found.num_rows:
-                    return str(found["id"][0].as_py())
-    return None
+# --- finding a document -----------------------------------------------------------------------------
 
 
-def _nearest(run: OpenRun, what: str) -> str:
-    key = what.rpartition("#")[2]
+def stories(run: OpenRun, what: str) -> list[Story]:
+    """The documents that a word means, each with what happened to it and to what was made of it.
+
+    Raises:
+        DataError: none is meant, or too many.
+    """
+    if not run.output.exists("store/units"):
+        raise DataError(f"{run.output.path('store')}: is gone, and with it the fate of every document")
+    places = find(run, what)
+    if len(places) > SHOWN:
+        some = "\n  ".join(list(places)[:SHOWN])
+        raise DataError(
+            f"'{what}' could be {len(places)} documents; write more of the id of one, such as\n  {some}"
+        )
+    return [tell(run, name, partition) for name, partition in places.items()]
+
+
+def find(run: OpenRun, what: str) -> dict[str, int]:
+    """Ids that a word means, each with its partition: the id itself, else what fits best.
+
+    Raises:
+        DataError: no document is called so.
+    """
+    fitting: dict[int, dict[str, int]] = {}
     near: list[str] = []
-    for table in fate_tables(run):
-        ids = pc.unique(table["id"]).to_pylist()
-        near += [i for i in ids if key and key in i]
-        near += difflib.get_close_matches(what, ids[:20_000], n=2, cutoff=0.8)
-        if near:
-            break
-    return "; near: " + ", ".join(dict.fromkeys(near[:3])) if near else ""
+    budget = NEAR_IDS
+    for partition in _likely(run, what):
+        ids = _ids(run, partition)
+        if pc.any(pc.equal(ids, what)).as_py():
+            return {what: partition}
+        for rank, mask in enumerate(_masks(ids, what)):
+            if names := pc.unique(ids.filter(mask)).to_pylist():
+                fitting.setdefault(rank, {}).update(dict.fromkeys(sorted(names), partition))
+                break
+        if (budget := budget - len(ids)) >= 0:
+            near = _nearest(what, [*near, *ids.to_pylist()])
+    if fitting:
+        return fitting[min(fitting)]
+    if by_url := _by_url(run, what):
+        return by_url
+    hint = f"; nearest are\n  {chr(10).join(near).replace(chr(10), chr(10) + '  ')}" if near else ""
+    raise DataError(f"run {run.identifier} has no document '{what}'{hint}")
 
 
-def _trace_row(run: OpenRun, file: str, row: int, token: int | None) -> list[str]:
-    pieces = _pieces(run, file, row)
-    if token is not None:
-        pieces = [_piece_at(pieces, token, f"{file}:{row}")]
-    lines = []
-    for piece in pieces:
-        span = f"characters {piece['start']}-{piece['end']}" if piece["start"] >= 0 else "span not recorded"
-        lines.append(f"{piece['tokens']} tokens from {piece['id']}, {span}")
-        if token is not None:
-            lines += _told(list(fates(run, piece["id"])))
+def _masks(ids: pa.ChunkedArray, what: str) -> Iterator[pa.Array]:
+    """Ways in which an id can be meant, the surest first."""
+    yield pc.ends_with(ids, f"/{what}")  # FILE#KEY
+    yield pc.ends_with(ids, f"#{what}")  # a record's key
+    yield pc.starts_with(ids, what)
+    yield pc.match_substring(ids, what)
+
+
+def _nearest(what: str, ids: Iterable[str]) -> list[str]:
+    """Ids that differ in a few characters, from those that end or begin alike."""
+    head, tail = what[:12], what[-6:]
+    alike = [name for name in ids if name[:12] == head or name[-6:] == tail]
+    return difflib.get_close_matches(what, alike[:2000], n=3, cutoff=0.5)
+
+
+def _likely(run: OpenRun, what: str) -> list[int]:
+    """Partition numbers, those first whose source and file the word names."""
+    word = what.partition("#")[0]
+
+    def unlikeliness(row: Sequence[Any]) -> tuple[bool, bool, int]:
+        number, source, split = row[0], row[1], str(row[2])
+        return (not what.startswith(f"{source}/"), word.rpartition("/")[2] not in split, number)
+
+    return [row[0] for row in sorted(run.manifest["partitions"], key=unlikeliness)]
+
+
+def _ids(run: OpenRun, partition: int) -> pa.ChunkedArray:
+    """Ids of all documents of a partition."""
+    tables = []
+    for folder in _folders(run, partition):
+        with _opened(run, f"{folder}/{FATES_FILE}", ["id", "event"]) as table:
+            born = pc.is_in(table["event"], pa.array(["read", "failed", "expanded"]))
+            tables.append(table.filter(born).select(["id"]))
+    return pa.concat_tables(tables)["id"] if tables else pa.chunked_array([[]], pa.string())
+
+
+def _by_url(run: OpenRun, url: str) -> dict[str, int]:
+    """Documents with this address, from whatever rows the run stored."""
+    if "://" not in url:
+        return {}
+    found: dict[str, int] = {}
+    for node, port, level in run.manifest["stored"]:
+        for _, number, folder in run.units(level):
+            name = f"{folder}/{Entry(node, port).file}"
+            if not run.output.exists(name):
+                continue
+            with _opened(run, name, ["id", "url"]) as table:
+                if "url" in table.column_names:
+                    ids = table.filter(pc.fill_null(pc.equal(table["url"], url), False))["id"].to_pylist()
+                    found |= dict.fromkeys(ids, number)
+    return dict(sorted(found.items()))
+
+
+def _folders(run: OpenRun, partition: int) -> list[str]:
+    return [folder for _, number, folder in sorted(run.units()) if number == partition]
+
+
+@contextmanager
+def _opened(run: OpenRun, name: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """Some columns of a stored file, as a table.
+
+    Raises:
+        CheckpointError: it is not there, or not whole.
+    """
+    store = run.output
+    try:
+        source = pa.memory_map(store.path(name)) if store.local else pa.BufferReader(store.read_bytes(name))
+        with source:
+            schema = pa.ipc.open_file(source).schema
+            wanted = [i for i, field in enumerate(schema) if columns is None or field.name in columns]
+            options = pa.ipc.IpcReadOptions(included_fields=wanted)
+            with pa.ipc.open_file(source, options=options) as reader:
+                yield reader.read_all()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CheckpointError(f"{store.path(name)}: cannot be read back ({error})") from error
+
+
+# --- telling its story ------------------------------------------------------------------------------
+
+
+def tell(run: OpenRun, name: str, partition: int, hops: int = HOPS) -> Story:
+    """All that happened to a document: to those it was cut from, to itself, and which were cut from it."""
+    rows = _fates(run, name, partition)
+    parents = {r["id"]: r["parent"] for r in rows if r["parent"] is not None}
+    line = [name]
+    while line[-1] in parents:
+        line.append(parents[line[-1]])
+    split = next((str(p[2]) for p in run.manifest["partitions"] if p[0] == partition), "")
+    source = next((r["source"] for r in rows if r["source"]), "")
+    story = Story(name, source, split, parents.get(name), [i for i, p in parents.items() if p == name])
+    for ancestor in reversed(line):
+        story.events += [_event(row) for row in rows if row["id"] == ancestor]
+    story.places = _places(run, name, partition)
+    survivor = next((s for e in story.events if (s := (e.evidence or {}).get("survivor"))), None)
+    if survivor is not None and survivor != name and hops > 0:
+        story.survivor = _survivor(run, str(survivor), hops - 1)
+    return story
+
+
+def _survivor(run: OpenRun, name: str, hops: int) -> Story | None:
+    try:
+        places = find(run, name)
+    except DataError:
+        return None
+    return tell(run, name, places[name], hops) if name in places else None
+
+
+def _fates(run: OpenRun, name: str, partition: int) -> list[dict[str, Any]]:
+    """Fates of a document, of those it was cut from and of its own pieces, in the order they happened."""
+    wanted: set[str] = {name}
+    rows: list[dict[str, Any]] = []
+    while True:
+        names = pa.array(sorted(wanted), pa.string())
+        rows = []
+        for folder in _folders(run, partition):
+            with _opened(run, f"{folder}/{FATES_FILE}") as table:
+                mask = pc.or_(
+                    pc.is_in(table["id"], names), pc.fill_null(pc.equal(table["parent"], name), False)
+                )
+                rows += table.filter(mask).to_pylist()
+        more = wanted | {r["parent"] for r in rows if r["parent"] is not None and r["id"] in wanted}
+        if more == wanted:
+            return rows
+        wanted = more
+
+
+def _event(row: Mapping[str, Any]) -> Event:
+    evidence = None if row["evidence"] is None else json.loads(row["evidence"])
+    return Event(row["event"], row["node"], row["reason"], evidence, row["excerpt"])
+
+
+def _places(run: OpenRun, name: str, partition: int) -> list[str]:
+    """Rows of shards that hold a document's tokens."""
+    found = []
+    for sink in run.manifest["sinks"]:
+        folder = f"{run.identifier}/{sink}"
+        for file in run.output.listdir(folder):
+            if not (file.startswith(f"{partition:05d}-") and file.endswith(".arrow")):
+                continue
+            rows = [i for i, ids in enumerate(_row_ids(run, f"{folder}/{file}")) if name in ids]
+            if rows:
+                found.append(f"{sink}/{file} {_ranges(rows)}")
+    return found
+
+
+def _ranges(rows: Sequence[int]) -> str:
+    """Row numbers as people write them.
+
+    >>> _ranges([3]), _ranges([3, 4, 5]), _ranges([1, 9])
+    ('row 3', 'rows 3 to 5', 'rows 1, 9')
+    """
+    if len(rows) == 1:
+        return f"row {rows[0]}"
+    if rows[-1] - rows[0] == len(rows) - 1:
+        return f"rows {rows[0]} to {rows[-1]}"
+    return "rows " + ", ".join(map(str, rows[:SHOWN])) + (", ..." if len(rows) > SHOWN else "")
+
+
+# --- shards -----------------------------------------------------------------------------------------
+
+
+def _row_ids(run: OpenRun, name: str) -> Iterator[set[str]]:
+    """The documents of each row of a shard; nothing for a file that says nothing of documents."""
+    for batch in _shard_batches(run, name):
+        if "pieces" in batch.schema.names:
+            column = batch.column("pieces")
+            yield from (({p["id"] for p in row} if row else set()) for row in column.to_pylist())
+        elif "id" in batch.schema.names:
+            yield from ({value} for value in batch.column("id").to_pylist())
+
+
+def _shard_batches(run: OpenRun, name: str) -> Iterator[pa.RecordBatch]:
+    """Batches of an Arrow file, in stream or in file format."""
+    store = run.output
+    with (
+        pa.memory_map(store.path(name)) if store.local else pa.BufferReader(store.read_bytes(name)) as source
+    ):
+        try:
+            reader: Any = pa.ipc.open_stream(source)
+        except pa.ArrowInvalid:
+            source.seek(0)
+            reader = pa.ipc.open_file(source)
+            yield from (reader.get_batch(i) for i in range(reader.num_record_batches))
+            return
+        yield from reader
+
+
+def pieces_of(run: OpenRun, file: str, row: int, token: int | None = None) -> list[Piece]:
+    """What a shard's row, or one token of it, came from.
+
+    Raises:
+        DataError: no such file, row or token, or the file does not say.
+    """
+    name = _shard_file(run, file)
+    before = 0
+    for batch in _shard_batches(run, name):
+        if row < before + batch.num_rows:
+            return _pieces(batch, row - before, token, f"{file}:{row}")
+        before += batch.num_rows
+    raise DataError(f"{file}: has {before} rows, counted from 0, so there is no row {row}")
+
+
+def _pieces(batch: pa.RecordBatch, row: int, token: int | None, where: str) -> list[Piece]:
+    if "pieces" not in batch.schema.names:
+        if "id" in batch.schema.names and token is None:
+            return [Piece(batch.column("id")[row].as_py(), -1, -1, (0, 0))]
+        raise DataError(f"{where}: the file has no column 'pieces', which says what its tokens came from")
+    found, start = [], 0
+    for piece in batch.column("pieces")[row].as_py() or []:
+        end = start + piece["tokens"]
+        if token is None or start <= token < end:
+            found.append(Piece(piece["id"], piece["start"], piece["end"], (start, end)))
+        start = end
+    if not found and token is not None:
+        raise DataError(f"{where}: has {start} tokens, counted from 0, so there is no token {token}")
+    return found
+
+
+def _shard_file(run: OpenRun, file: str) -> str:
+    """A shard's name in the output: as written below the run's folder, or a full path, or its own name."""
+    store = run.output
+    folder = f"{store.root}/{run.identifier}/"
+    tail = file.removeprefix(folder).rpartition(f"{run.identifier}/")[2]
+    names = [tail, *(f"{sink}/{tail}" for sink in run.manifest["sinks"])]
+    found = [f"{run.identifier}/{n}" for n in names if store.exists(f"{run.identifier}/{n}")]
+    if not found:
+        sinks = ", ".join(f"{sink}/" for sink in run.manifest["sinks"])
+        raise DataError(f"{file}: is not below the run's folder {folder}; its sinks are {sinks or 'none'}")
+    return found[0]
+
+
+# --- as text ----------------------------------------------------------------------------------------
+
+
+def piece_line(piece: Piece) -> str:
+    """A piece of a row as a person reads it."""
+    span = f"characters {piece.start}-{piece.end}" if piece.start >= 0 else "span not recorded"
+    return f"{piece.tokens[1] - piece.tokens[0]} tokens from {piece.id}, {span}"
+
+
+def story_lines(story: Story) -> list[str]:
+    """A story as a person reads it, the survivor that it was rejected for behind it."""
+    lines = [printable(story.id)]
+    if story.parent is not None:
+        lines.append(f"  a piece of {printable(story.parent)}")
+    for event in story.events:
+        reason = f"  {event.reason}" if event.reason else ""
+        lines.append(f"  {event.event:<9}{event.node}{reason}")
+        lines += [f"            {line}" for line in _evidence_lines(event.evidence)]
+        if event.event in ("rejected", "failed") and event.excerpt:
+            more = "..." if len(event.excerpt) > EXCERPT_SHOWN else ""
+            lines.append(f"            text: {event.excerpt[:EXCERPT_SHOWN]!r}{more}")
+    lines += [f"  tokens   {place}" for place in story.places]
+    if story.children:
+        more = f" and {len(story.children) - SHOWN} more" if len(story.children) > SHOWN else ""
+        lines.append(f"  cut into {', '.join(map(printable, story.children[:SHOWN]))}{more}")
+    lines.append(f"  in       {printable(story.split)}")
+    if story.survivor is not None:
+        lines += ["", "the document that stayed:", *story_lines(story.survivor)]
     return lines
 
 
-def _pieces(run: OpenRun, file: str, row: int) -> list[dict[str, Any]]:
-    name = f"{run.identifier}/{file}"
-    if not run.output.exists(name):
-        raise DataError(f"run {run.identifier} has no file {file}; write it as NODE/FILE.arrow:ROW")
-    with pa.ipc.open_stream(run.output.read_bytes(name)) as reader:
-        table = reader.read_all()
-    if "pieces" not in table.schema.names:
-        raise DataError(f"{file}: has no column 'pieces'; it is no token shard")
-    if row >= table.num_rows:
-        raise DataError(f"{file}: has {table.num_rows} rows; row {row} is beyond the last")
-    pieces: list[dict[str, Any]] = table["pieces"][row].as_py()
-    return pieces
+def _evidence_lines(evidence: Mapping[str, Any] | None) -> list[str]:
+    lines = []
+    for name, value in (evidence or {}).items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        first, *others = text.split("\n")
+        lines += [f"{name}: {printable(first)}", *(f"    {printable(other)}" for other in others if other)]
+    return lines
 
 
-def _piece_at(pieces: list[dict[str, Any]], token: int, where: str) -> dict[str, Any]:
-    start = 0
-    for piece in pieces:
-        start += piece["tokens"]
-        if token < start:
-            return piece
-    raise DataError(f"{where}: has {start} tokens; token {token} is beyond the last")
+def printable(text: str) -> str:
+    r"""Text of the web without what would steer the terminal.
+
+    >>> printable("red \x1b[31m")
+    'red \\x1b[31m'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -11,7 +11,7 @@ import pytest
 from pipeline import yaml12
 from pipeline.api import check, parse
 from pipeline.cluster import ClusterConfig
-from pipeline.config import RunConfig
+from pipeline.config import NodeConfig, RunConfig
 from pipeline.errors import ConfigError
 from pipeline.registry import load_class
 from stages.registry import STAGES
@@ -97,6 +97,11 @@ def expected_rows(model, described):
 def test_the_table_of_run_settings_is_the_models():
     text = (DOCS / "configuration.md").read_text("utf-8")
     assert table_rows(text, "## Run settings") == expected_rows(RunConfig, {})
+
+
+def test_the_table_of_node_keys_names_them_all():
+    rows = table_rows((DOCS / "configuration.md").read_text("utf-8"), "## Nodes")
+    assert [row[0].strip("`") for row in rows] == list(NodeConfig.model_fields)
 
 
 def test_the_table_of_cluster_keys_is_the_models():
@@ -275,3 +280,9 @@ def test_paths_on_the_readme_exist():
     named = [m for row in rows for m in re.findall(r"`([\w./-]+)`", row[0])]
     assert len(named) > 5
     assert not [name for name in named if not Path(ROOT, name).exists()]
+
+
+def test_every_place_for_tests_has_its_question():
+    rows = table_rows((ROOT / "CONTRIBUTING.md").read_text("utf-8"), "## Tests")
+    named = {n for row in rows for n in re.findall(r"`tests/(\w+)/`", row[0])}
+    assert named == {p.parent.name for p in (ROOT / "tests").glob("*/__init__.py")} - {"support"}

@@ -37,7 +37,11 @@ print(json.dumps({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss 
 def peak_mb(tmp_path, files):
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(tmp_path), str(files)], capture_output=True, text=True, env=env, cwd=ROOT
+        [sys.executable, "-c", CHILD, str(tmp_path), str(files)],
+        capture_output=True,
+        text=True,
+        env=env,
+        cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])["peak_mb"]

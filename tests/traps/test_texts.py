@@ -12,9 +12,10 @@ import tokenizers
 import xxhash
 
 from pipeline.registry import load_class
-from pipeline.schema import TEXT, id_hashes
+from pipeline.schema import MESSAGES, TEXT, id_hashes
 from pipeline.stage import Damage
 from stages.dedup.exact import content_keys
+from stages.dialogue.tokenize import TokenizeDialogue
 from stages.extraction.html import ExtractHtml
 from stages.normalization.chunk import ChunkLongDocuments
 from stages.registry import STAGES
@@ -23,6 +24,7 @@ from stages.safety.pii import ScrubPii
 from stages.signals.text import count_signals
 from stages.tokenization.tokenize import Tokenize
 from stages.tokenization.train_tokenizer import train_bpe
+from tests.stages.dialogue.conftest import train
 
 SAMPLES = Path(__file__).resolve().parents[2] / "data_samples"
 
@@ -165,6 +167,18 @@ def test_identity_terms_and_innocent_words_are_not_bad_words(tmp_path):
     marks = named.annotate(text_batch(*texts, "Essex grass"), named.open({}))
     assert marks.columns["bad_word_count"].to_pylist() == [1, 0, 0, 0, 0]
     assert marks.evidence[0]["terms"].as_py() == ["gay"]
+
+
+# --- T65: what a dialogue lacks is its own fault --------------------------------------------------------
+
+
+def test_a_tool_call_that_the_template_cannot_print_is_a_reason(tmp_path):
+    """Not an error of the row, and not an empty call that would be trained on."""
+    stage = TokenizeDialogue(tokenizer=str(train(tmp_path / "tokenizer.json")))
+    asked = {"role": "user", "content": "Weather?", "tool_calls": None, "weight": None}
+    called = {"role": "assistant", "content": None, "tool_calls": '[{"name": "sky"}]', "weight": None}
+    batch = pa.record_batch({"messages": pa.array([[asked, called]], MESSAGES.type)})
+    assert stage.annotate(batch, stage.open({})).reject.to_pylist() == ["not_renderable"]
 
 
 # --- T52: columns beyond 2 GiB --------------------------------------------------------------------------
