@@ -17,7 +17,6 @@ import typer
 from pipeline.errors import ConfigError, Interrupted, PipelineError, RunLocked
 
 FAILED, BAD_CONFIG = 1, 2
-DEBUG = "--debug"  # asked for anywhere: print the traceback of our own errors too
 
 app = typer.Typer(
     name="corpusmill",
@@ -50,25 +49,8 @@ def complain(text: str) -> None:
     typer.echo(text, err=True)
 
 
-@app.callback()
-def options(
-    context: typer.Context,
-    debug: Annotated[bool, typer.Option(DEBUG, help="print tracebacks of all errors")] = False,
-) -> None:
-    """Raw web archives, files and dialogues in; deduplicated, explained, tokenized Arrow shards out."""
-    context.obj = debug
-
-
-def debugging() -> bool:
-    """Whether the user asked for tracebacks."""
-    import click
-
-    context = click.get_current_context(silent=True)
-    return bool(context and context.find_root().obj)
-
-
 @contextmanager
-def reported(continue_with: Callable[[], str] | None = None) -> Iterator[None]:
+def reported(continue_with: Callable[[], str] | None = None, *, debug: bool = False) -> Iterator[None]:
     """Turn our errors into messages and exit codes; anything else keeps its traceback."""
     try:
         yield
@@ -77,7 +59,7 @@ def reported(continue_with: Callable[[], str] | None = None) -> Iterator[None]:
             complain(problem)
         raise typer.Exit(BAD_CONFIG) from error
     except PipelineError as error:
-        if debugging():
+        if debug:
             complain("".join(traceback.format_exception(error)))
         complain(f"{'stopped' if isinstance(error, Interrupted) else 'failed'}: {error}")
         for note in getattr(error, "__notes__", ()):
@@ -97,6 +79,7 @@ def run(
     workers: Annotated[int | None, typer.Option(min=1, help="worker processes; default: one a core")] = None,
     in_process: Annotated[bool, typer.Option("--in-process", help="no workers: all in this process")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="never fetch a model")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="print the traceback of an error too")] = False,
 ) -> None:
     """Run a pipeline; what is done already is reused."""
     from pipeline import api
@@ -105,7 +88,7 @@ def run(
 
     stop = _stopper()
     progress = make_progress()
-    with reported(lambda: _how_to_continue(config, overrides)):
+    with reported(lambda: _how_to_continue(config, overrides), debug=debug):
         loaded = api.load_config(config, overrides or [])
         where = ClusterConfig(kind="in-process") if in_process else load_cluster(cluster, workers)
         for warning in api.check(loaded)[1]:

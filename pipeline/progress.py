@@ -14,7 +14,7 @@ def seconds_text(seconds: float) -> str:
     """A duration as people say it.
 
     >>> [seconds_text(s) for s in (4, 75, 7300)]
-    ['4 s', '1 min 15 s', '2 h 2 min']
+    ['4 s', '1 min 15 s', '2 h 1 min']
     """
     whole = int(seconds)
     if whole < 60:

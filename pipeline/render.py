@@ -102,7 +102,7 @@ def facts(report: Mapping[str, Any], timings: Mapping[str, Any]) -> list[tuple[s
     found += [("tokens", f"{tokens:,}", "in documents kept")] if tokens else []
     found += [("time", seconds_text(seconds), _tasks_text(timings["executed"], timings["reused"]))]
     if seconds and not timings["reused"]:
-        found += [("speed", f"{read / seconds:,.0f} documents/s", "from first to last")]
+        found += [("speed", f"{read / seconds:,.0f}/s", "documents, from first to last")]
     if cpu:
         found += [("CPU", seconds_text(cpu), f"{read / cpu:,.0f} documents a CPU second")]
         found += [("peak memory", size_text(timings["peak_bytes"]), "of one worker process")]

@@ -50,7 +50,7 @@ def permutations(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         two arrays of uint32, shape (count,).
 
     >>> permutations(1, seed=1)[0].tolist()
-    [2433939393]
+    [2433363437]
     """
     drawn = []
     for i in range(2 * count):

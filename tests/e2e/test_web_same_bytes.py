@@ -35,7 +35,7 @@ def go(output, *overrides, **kwargs):
 
 
 def test_one_process_and_small_batches(web, tmp_path):
-    found = go(tmp_path, "run.batch_rows=37", "run.buckets=7", executor=LocalExecutor())
+    found = go(tmp_path, "run.batch_rows=37", executor=LocalExecutor())
     assert found == checksums(web.result.folder)
     assert any(name.startswith("shards/") and name.endswith(".arrow") for name in found)
 
