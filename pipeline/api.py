@@ -29,14 +29,14 @@ from pipeline.fingerprint import address
 from pipeline.graph import Graph, build
 from pipeline.io.arrow import read_table
 from pipeline.io.store import Store
+from pipeline.ledger import FATES_FILE
 from pipeline.lineage import audit_overlap
 from pipeline.plan import Entry, Plan, describe
 from pipeline.registry import discover
 from pipeline.report import build_report, build_timings
 from pipeline.resources import ensure_all
-from pipeline.run import save_plan
 from pipeline.stage import StageRef
-from pipeline.unit import FATES_FILE
+from pipeline.tasks import save_plan
 
 __all__ = ["RunResult", "check", "describe", "load_config", "open_node", "open_run", "parse", "plan", "run"]
 

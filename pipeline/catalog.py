@@ -187,10 +187,11 @@ def config_schema() -> dict[str, Any]:
         params = cls.model_json_schema()
         definitions |= {f"{name}.{key}": value for key, value in params.pop("$defs", {}).items()}
         definitions[f"params.{name}"] = _requalified(params, name)
+        needed = {"required": ["params"]} if params.get("required") else {}
         cases.append(
             {
-                "if": {"properties": {"stage": {"const": name}}},
-                "then": {"properties": {"params": {"$ref": f"#/$defs/params.{name}"}}},
+                "if": {"properties": {"stage": {"const": name}}, "required": ["stage"]},
+                "then": {"properties": {"params": {"$ref": f"#/$defs/params.{name}"}}, **needed},
             }
         )
     node = definitions["NodeConfig"]

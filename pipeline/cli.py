@@ -4,11 +4,12 @@ Exit codes: 0 done; 1 failed or stopped, and the same command continues; 2 the c
 """
 
 import json
+import os
 import shlex
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -86,21 +87,21 @@ def run(
     from pipeline.cluster import ClusterConfig, load_cluster
     from pipeline.progress import make_progress
 
-    stop = _stopper()
-    progress = make_progress()
-    with reported(lambda: _how_to_continue(config, overrides), debug=debug):
+    with reported(lambda: _how_to_continue(config, overrides), debug=debug), stoppable() as stop:
         loaded = api.load_config(config, overrides or [])
         where = ClusterConfig(kind="in-process") if in_process else load_cluster(cluster, workers)
         for warning in api.check(loaded)[1]:
             complain(f"warning: {warning}")
+        progress = make_progress()
         try:
             result = api.run(loaded, cluster=where, progress=progress, offline=offline, stop=stop)
         finally:
-            getattr(progress, "close", lambda: None)()
+            progress.close()
     _show(result)
 
 
-def _stopper() -> Any:
+@contextmanager
+def stoppable() -> Iterator[Any]:
     """A flag that SIGTERM and Ctrl-C raise; a second Ctrl-C ends at once."""
     import signal
 
@@ -111,12 +112,16 @@ def _stopper() -> Any:
     def handle(number: int, _: object) -> None:
         if stopper() and number == signal.SIGINT:
             raise KeyboardInterrupt
-        complain("stopping; what is committed stays")
         stopper.set()
+        with suppress(OSError):  # not complain(): a buffered stream must not be entered twice
+            os.write(2, b"stopping after the tasks under way; what is committed stays\n")
 
-    signal.signal(signal.SIGTERM, handle)
-    signal.signal(signal.SIGINT, handle)
-    return stopper
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stopper
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _how_to_continue(config: Path, overrides: list[str] | None) -> str:

@@ -110,7 +110,8 @@ def _local(config: ClusterConfig) -> Any:
         threads_per_worker=1,
         processes=True,
         memory_limit=config.memory or "auto",
-        dashboard_address="127.0.0.1:0" if config.dashboard else None,
+        dashboard_address="127.0.0.1:0",  # a free port: two runs on one machine must not meet on 8787
+        scheduler_kwargs={"dashboard": config.dashboard},
         silence_logs=logging.CRITICAL,  # a worker that closes says so at length, in tracebacks
         **config.options,
     )

@@ -22,8 +22,10 @@ from pipeline.fingerprint import address, inputs_digest
 from pipeline.graph import Graph
 from pipeline.io.store import Store
 from pipeline.plan import Entry, Level, Plan
-from pipeline.run import VERDICTS_FILE, Done, Task, _light, level_address
+from pipeline.rounds import VERDICTS_FILE
+from pipeline.run import level_address
 from pipeline.stage import GlobalStage
+from pipeline.tasks import Done, Task, light
 from pipeline.unit import emit_file
 
 REDUCE_TASKS = 64  # an exchange is cut in about so many, unless it is small
@@ -193,7 +195,7 @@ class Driver:
             if old is None:
                 todo.append((partition, task))
             else:
-                done = Done(old["address"], True, _light(old), timing_of(self.store, old["address"]))
+                done = Done(old["address"], True, light(old), timing_of(self.store, old["address"]))
                 self._note(task, done)
                 record(partition, done)
         names = ", ".join(s.node for s in self.plan.levels[level].steps if s.action != "gather")

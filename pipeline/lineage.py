@@ -88,4 +88,8 @@ def audit_overlap(tables: Iterator[pa.Table], nodes: Iterable[str]) -> dict[str,
             by_document.setdefault(name, set()).add(node)
     counts = Counter(node for marks in by_document.values() for node in marks)
     alone = Counter(next(iter(marks)) for marks in by_document.values() if len(marks) == 1)
-    return {"documents": len(by_document), "marked": dict(sorted(counts.items())), "only": dict(sorted(alone.items()))}
+    return {
+        "documents": len(by_document),
+        "marked": dict(sorted(counts.items())),
+        "only": dict(sorted(alone.items())),
+    }

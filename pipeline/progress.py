@@ -7,6 +7,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+LABEL_CHARS = 40  # a bar wants room
 LINE_S = 5.0  # a log file wants a line now and then, not one a task
 
 
@@ -47,6 +48,9 @@ class Lines:
         """It is over."""
         self._say()
 
+    def close(self) -> None:
+        """Nothing is left open."""
+
     def _say(self) -> None:
         self._said = time.monotonic()
         done, reused, rows = self._now
@@ -84,7 +88,8 @@ class Bars:
         )
         self._started = time.monotonic()
         self._bar.start()
-        self._task = self._bar.add_task(label, total=total, more="")
+        shown = label if len(label) <= LABEL_CHARS else f"{label[: LABEL_CHARS - 1]}…"
+        self._task = self._bar.add_task(shown, total=total, more="")
 
     def advance(self, done: int, reused: int, rows: int) -> None:
         """Some of its tasks have ended."""
@@ -103,6 +108,7 @@ class Bars:
             self._bar.stop()
 
 
-def make_progress(stream: TextIO = sys.stderr) -> Lines | Bars:
-    """Bars for a terminal, lines for anything else."""
+def make_progress(stream: TextIO | None = None) -> Lines | Bars:
+    """Bars for a terminal, lines for anything else; standard error unless told otherwise."""
+    stream = sys.stderr if stream is None else stream
     return Bars(Console(file=stream)) if stream.isatty() else Lines(stream)

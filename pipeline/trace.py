@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 
 from pipeline.api import OpenRun
 from pipeline.errors import CheckpointError, DataError
+from pipeline.ledger import FATES_FILE
 from pipeline.plan import Entry
-from pipeline.unit import FATES_FILE
 
 HOPS = 5  # survivors of survivors that are followed
 NEAR_IDS = 500_000  # ids that are compared for a hint; a hint is not worth minutes

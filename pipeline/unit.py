@@ -16,21 +16,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import contract, exchange
-from pipeline.books import Books, check_unit, text_bytes
+from pipeline.books import check_unit
 from pipeline.checkpoint import file_written
 from pipeline.errors import StageError
 from pipeline.graph import Edge, Node, overlay
 from pipeline.identity import Identity
 from pipeline.io.arrow import TableWriter, Written, bounded, read_batches
 from pipeline.io.store import Store
-from pipeline.lineage import FATES, FateLog
+from pipeline.ledger import FATES_FILE, Ledger
 from pipeline.plan import Entry, Plan, Step
 from pipeline.quarantine import Failure, Guard, isolate
+from pipeline.rows import chosen, with_columns, with_nulls
 from pipeline.schema import EVIDENCE, REJECTED_BY, hash_fractions
 from pipeline.spool import Spool
 from pipeline.stage import Damage
-
-FATES_FILE = "fates.arrow"
 
 
 class UnitInput(NamedTuple):
@@ -51,13 +50,11 @@ class LevelUnit:
         self.plan, self.given, self.store, self.scratch, self.guard = plan, given, store, scratch, guard
         self.nodes = plan.graph.nodes
         self.steps = plan.steps_for(given.level, given.source)
-        self.books = Books(plan.run.samples)
+        self.ledger = Ledger(given.source, plan.run.samples, scratch)
         self.files: dict[str, Written] = {}
         self.emitted: dict[str, dict[str, Any]] = {}
         self.sinks: dict[str, dict[str, Any]] = {}
         self.cpu: dict[str, float] = {}
-        self._fate_writer = TableWriter(scratch / FATES_FILE, FATES)
-        self.fates = FateLog(self._fate_writer, given.source)
         self._edges = self._active_edges()
         self._spools: dict[tuple[str, int], Spool] = {}
         self._writers: dict[Entry, TableWriter] = {}
@@ -83,7 +80,7 @@ class LevelUnit:
         try:
             self._run()
         except BaseException:
-            open_files: list[TableWriter | Spool] = [self._fate_writer, *self._writers.values()]
+            open_files: list[TableWriter | Spool | Ledger] = [self.ledger, *self._writers.values()]
             for file in [*open_files, *self._spools.values()]:
                 file.abandon()
             raise
@@ -131,8 +128,7 @@ class LevelUnit:
             batch = with_nulls(batch, self._input_schema(step.node))
         if batch.num_rows == 0:
             return
-        self.books.add(step.node, self.given.source, "in", batch.num_rows)
-        self.books.add(step.node, self.given.source, "bytes_in", text_bytes(batch))
+        self.ledger.came(self.nodes[step.node], batch)
         if step.action == "write" or len(self._edges[step.node]) > 1:
             path = self.scratch / f"{step.node}.{place}.spool"
             self._spools.setdefault((step.node, place), Spool(path)).add(batch)
@@ -178,26 +174,11 @@ class LevelUnit:
             if item is None:
                 return
             if isinstance(item, Damage):
-                self._damage(node, item)
+                self.ledger.damaged(node, item)
                 continue
             for batch in bounded(iter([item]), self.plan.run.batch_rows, self.plan.run.batch_bytes):
-                self.books.add(node.name, self.given.source, "in", batch.num_rows)
-                self.fates.add(batch.column("id"), node.name, "read")
+                self.ledger.read(node, batch)
                 self._keep(node, batch)
-
-    def _damage(self, node: Node, damage: Damage) -> None:
-        source = self.given.source
-        self.books.add(node.name, source, "in", 1)
-        self.books.count(node.name, source, "failed", pa.array([damage.reason]))
-        self.fates.add(
-            pa.array([f"{node.name}/{damage.file}#{damage.key}"]),
-            node.name,
-            "failed",
-            reason=pa.array([damage.reason]),
-            evidence=contract.evidence_json(
-                pa.array([{"offset": damage.offset, "detail": damage.detail}]), pa.array([True])
-            ),
-        )
 
     # --- map, expand and global -----------------------------------------------------------------
 
@@ -208,17 +189,9 @@ class LevelUnit:
         self.guard.node = node.name
         for item in isolate(batch, call, self.guard):
             if isinstance(item, Failure):
-                self._fail(node, batch.slice(item.row, 1), item)
+                self.ledger.failed(node, batch.slice(item.row, 1), item)
             else:
                 yield item
-
-    def _fail(self, node: Node, row: pa.RecordBatch, failure: Failure) -> None:
-        self.books.count(node.name, self.given.source, "failed", pa.array([failure.error]))
-        evidence = contract.evidence_json(pa.array([{"traceback": failure.detail}]), pa.array([True]))
-        self.books.sample(node.name, pa.array([failure.error]), row, evidence)
-        text = row.column("text") if "text" in row.schema.names else None
-        reason = pa.array([f"{node.name}.error"])
-        self.fates.add(row.column("id"), node.name, "failed", reason=reason, evidence=evidence, text=text)
 
     def _annotate(self, node: Node, batch: pa.RecordBatch) -> None:
         resource = self.given.resources(node.name)
@@ -240,7 +213,7 @@ class LevelUnit:
         if entry not in self.given.stored:
             return
         for batch in self._stored_batches(entry):
-            self.books.add(node.name, self.given.source, "resumed", batch.num_rows)
+            self.ledger.resumed(node, batch)
 
             def call(part: pa.RecordBatch, start: int, base: int = base) -> Any:
                 mine = exchange.rows_between(verdicts, base + start, part.num_rows)
@@ -266,7 +239,7 @@ class LevelUnit:
         for _, part, table in self._isolated(node, batch, call):
             self._emits.setdefault(node.name, []).append(exchange.moved(table, writer.rows))
             writer.write(part)
-            self.books.add(node.name, self.given.source, "gathered", part.num_rows)
+            self.ledger.gathered(node, part)
 
     def _settle(
         self,
@@ -279,81 +252,42 @@ class LevelUnit:
         """Rows with their marks: kept ones go on, rejected ones go to their port, with the reason."""
         batch = with_columns(batch, columns, overlay(batch.schema, node.stage))
         if reject is None and evidence is None:
-            self.books.add(node.name, self.given.source, "passed", batch.num_rows)
+            self.ledger.passed(node, batch.num_rows)
             self._keep(node, batch)
             return
         reject = pa.nulls(batch.num_rows, pa.string()) if reject is None else reject
-        reject = self._overrule(node, batch, reject, evidence)
-        gone = pc.is_valid(reject)
-        self._note_edits(node, batch, gone, evidence)
-        lost = pc.sum(gone).as_py() or 0
-        self.books.add(node.name, self.given.source, "passed", batch.num_rows - lost)
-        if lost == 0:
+        noted = pc.and_(self._spared(node, batch), pc.is_valid(reject))
+        if pc.any(noted).as_py():
+            self.ledger.marked(node, batch, noted, reject, evidence)
+        gone = pc.and_(pc.is_valid(reject), pc.invert(noted))
+        edited = None if evidence is None else pc.and_(pc.is_null(reject), pc.is_valid(evidence))
+        if edited is not None and pc.any(edited).as_py():
+            self.ledger.edited(node, batch, edited, evidence)
+        if not pc.any(gone).as_py():
+            self.ledger.passed(node, batch.num_rows)
             self._keep(node, batch)
             return
-        self._reject(
-            node, batch.filter(gone), reject.filter(gone), contract.evidence_json(evidence, gone).filter(gone)
-        )
-        self._keep(node, batch.filter(pc.invert(gone)))
+        told = contract.evidence_json(evidence, gone).filter(gone)
+        self._reject(node, batch.filter(gone), reject.filter(gone), told)
+        kept = batch.filter(pc.invert(gone))
+        self.ledger.passed(node, kept.num_rows)
+        self._keep(node, kept)
 
-    def _overrule(
-        self, node: Node, batch: pa.RecordBatch, reject: pa.Array, evidence: pa.Array | None
-    ) -> pa.Array:
-        """Null where the verdict is only noted: on all rows with `annotate_only`, on some in an audit."""
-        if not node.annotate_only and self.plan.run.audit is None:
-            return reject
-        free = pa.array([node.annotate_only] * batch.num_rows)
-        if self.plan.run.audit is not None:
-            chosen = (
-                hash_fractions(batch.column("id_hash"), f"{self.plan.run.seed}/audit") < self.plan.run.audit
-            )
-            free = pc.or_(free, pa.array(chosen))
-        noted = pc.and_(free, pc.is_valid(reject))
-        self.books.count(node.name, self.given.source, "marked", reject.filter(noted))
-        self.fates.add(
-            batch.column("id").filter(noted),
-            node.name,
-            "marked",
-            reason=_qualified(node, reject.filter(noted)),
-            evidence=contract.evidence_json(evidence, noted).filter(noted),
-        )
-        return pc.if_else(noted, pa.scalar(None, pa.string()), reject)
-
-    def _note_edits(
-        self, node: Node, batch: pa.RecordBatch, gone: pa.Array, evidence: pa.Array | None
-    ) -> None:
-        if evidence is None:
-            return
-        edited = pc.and_(pc.invert(gone), pc.is_valid(evidence))
-        if node.annotate_only or not pc.any(edited).as_py():
-            return
-        ids = batch.column("id").filter(edited)
-        self.books.add(node.name, self.given.source, "edited", len(ids))
-        self.fates.add(
-            ids, node.name, "edited", evidence=contract.evidence_json(evidence, edited).filter(edited)
-        )
+    def _spared(self, node: Node, batch: pa.RecordBatch) -> pa.Array:
+        """Rows whose verdict is only noted: all with `annotate_only`, a share chosen by hash in an audit."""
+        audit = self.plan.run.audit
+        if node.annotate_only or audit is None:
+            return pa.repeat(node.annotate_only, batch.num_rows)
+        return pa.array(hash_fractions(batch.column("id_hash"), f"{self.plan.run.seed}/audit") < audit)
 
     def _reject(self, node: Node, batch: pa.RecordBatch, reasons: pa.Array, evidence: pa.Array) -> None:
-        reasons = reasons.cast(pa.string())
-        self.books.count(node.name, self.given.source, "rejected", reasons)
-        self.books.sample(node.name, reasons, batch, evidence)
-        named = _qualified(node, reasons)
-        text = batch.column("text") if "text" in batch.schema.names else None
-        self.fates.add(batch.column("id"), node.name, "rejected", reason=named, evidence=evidence, text=text)
+        named = self.ledger.rejected(node, batch, reasons, evidence)
         schema = self.plan.graph.schemas[node.name, "rejected"]
         verdicts = {REJECTED_BY.name: named, EVIDENCE.name: evidence}
-        arrays = [verdicts[f.name] if f.name in verdicts else batch.column(f.name) for f in schema]
-        self._send(node.name, "rejected", pa.RecordBatch.from_arrays(arrays, schema=schema))
+        self._send(node.name, "rejected", with_columns(batch, verdicts, schema))
 
     def _keep(self, node: Node, batch: pa.RecordBatch) -> None:
-        source = self.given.source
-        self.books.add(node.name, source, "kept", batch.num_rows)
-        if node.kind == "source":
-            self.books.add(node.name, source, "passed", batch.num_rows)
-        self.books.add(node.name, source, "bytes_kept", text_bytes(batch))
-        if "token_count" in batch.schema.names:
-            self.books.add(node.name, source, "tokens_kept", pc.sum(batch.column("token_count")).as_py() or 0)
-        self.books.summarize(node.name, source, node.stage, batch)
+        self.ledger.kept(node, batch)
         if batch.num_rows:
             self._count_unread(node, batch)
             self._send(node.name, "kept", batch)
@@ -363,7 +297,7 @@ class LevelUnit:
         edges = [e for _, e in self.plan.graph.readers(node.name) if e.port == "kept"]
         if edges and all(e.where for e in edges):
             read = functools.reduce(pc.or_, (chosen(e, batch) for e in edges))
-            self.books.add(node.name, self.given.source, "unread", pc.sum(pc.invert(read)).as_py() or 0)
+            self.ledger.unread(node, pc.sum(pc.invert(read)).as_py() or 0)
 
     def _expand(self, node: Node, batch: pa.RecordBatch) -> None:
         resource = self.given.resources(node.name)
@@ -374,7 +308,6 @@ class LevelUnit:
             contract.check_expansion(node, made, part.num_rows)
             return made
 
-        source = self.given.source
         for _, part, made in self._isolated(node, batch, call):
             if made.reject is not None and made.reject.null_count < part.num_rows:
                 gone = pc.is_valid(made.reject)
@@ -388,9 +321,8 @@ class LevelUnit:
             children, ids, parents = Identity.children(part.select(inherited), made.parents)
             passed = len(pc.unique(made.parents))
             children = with_columns(children, made.columns, overlay(part.schema, node.stage))
-            self.books.add(node.name, source, "passed", passed)
-            self.books.add(node.name, source, "made", children.num_rows - passed)
-            self.fates.add(ids, node.name, "expanded", parent=parents)
+            self.ledger.passed(node, passed)
+            self.ledger.expanded(node, children.num_rows - passed, ids, parents)
             for piece in bounded(iter([children]), self.plan.run.batch_rows, self.plan.run.batch_bytes):
                 self._keep(node, piece)
 
@@ -399,26 +331,22 @@ class LevelUnit:
     def _write(self, node: Node, waiting: list[Spool]) -> None:
         folder = self.scratch / node.name
         folder.mkdir()
-        consumed = 0
 
         def rows() -> Iterator[pa.RecordBatch]:
-            nonlocal consumed
             for spool in waiting:
                 for batch in spool:
-                    consumed += batch.num_rows
-                    self.fates.add(batch.column("id"), node.name, "written")
+                    self.ledger.written(node, batch)
                     yield batch
 
         resource = self.given.resources(node.name)
         with self._timed(node.name):
             info = node.stage.write(rows(), folder, resource)  # type: ignore[attr-defined]
-        account = self.books.account(node.name, self.given.source)
-        if consumed != account["in"]:
+        account = self.ledger.books.account(node.name, self.given.source)
+        if account["written"] != account["in"]:
             raise StageError(
-                f"node '{node.name}': write() took {consumed} of {account['in']} rows; it must take them all"
+                f"node '{node.name}': write() took {account['written']} of {account['in']} rows; "
+                "it must take them all"
             )
-        account["passed"] += consumed
-        account["written"] += consumed
         for name in info.files:
             self.files[f"{node.name}/{name}"] = file_written(folder / name)
         self.sinks[node.name] = {"files": list(info.files), "rows": info.rows, "meta": dict(info.meta)}
@@ -433,17 +361,8 @@ class LevelUnit:
             written, sizes = exchange.write_emitted(self.scratch / file, tables, self.plan.run.buckets)
             self.files[file] = written
             self.emitted[name] = {"buckets": sizes}
-        self.files[FATES_FILE] = self._fate_writer.close()
-        check_unit(self.books, f"level {self.given.level}, {self.given.split}")
-
-
-def chosen(edge: Edge, batch: pa.RecordBatch) -> pa.Array:
-    """Which rows an edge's conditions choose; a null in the column matches a null in the list."""
-    masks = [
-        pc.is_in(batch.column(column), pa.array(list(values), batch.column(column).type))
-        for column, values in edge.where
-    ]
-    return functools.reduce(pc.and_, masks)
+        self.files[FATES_FILE] = self.ledger.close()
+        check_unit(self.ledger.books, f"level {self.given.level}, {self.given.split}")
 
 
 def emit_file(node: str, round: int) -> str:
@@ -453,20 +372,3 @@ def emit_file(node: str, round: int) -> str:
 
 def _no_verdicts() -> pa.Table:
     return pa.table({"row": pa.array([], pa.int64())})
-
-
-def _qualified(node: Node, reasons: pa.Array) -> pa.Array:
-    return pc.binary_join_element_wise(pa.scalar(node.name), reasons.cast(pa.string()), ".")
-
-
-def with_columns(batch: pa.RecordBatch, columns: Mapping[str, pa.Array], schema: pa.Schema) -> pa.RecordBatch:
-    """The batch with columns added or replaced, in the order of `schema`, which may leave some out."""
-    arrays = [columns[f.name] if f.name in columns else batch.column(f.name) for f in schema]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def with_nulls(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The batch as `schema` says, with nulls in columns it lacks."""
-    names = batch.schema.names
-    arrays = [batch.column(f.name) if f.name in names else pa.nulls(batch.num_rows, f.type) for f in schema]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from pipeline.run import Done, Task
+from pipeline.tasks import Done, Task
 
 Stop = Callable[[], bool]
 

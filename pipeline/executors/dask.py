@@ -16,7 +16,8 @@ from distributed.scheduler import KilledWorker
 
 from pipeline.errors import Interrupted, PipelineError
 from pipeline.executors import Stop
-from pipeline.run import Done, Task, work
+from pipeline.run import work
+from pipeline.tasks import Done, Task
 
 POLL_S = 0.5
 TASKS_PER_WORKER = 8  # waiting at a worker: enough that it never idles, few enough to be given to another

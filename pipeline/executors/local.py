@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pipeline.errors import Interrupted
 from pipeline.executors import Stop
-from pipeline.run import Done, Task, work
+from pipeline.run import work
+from pipeline.tasks import Done, Task
 
 
 class LocalExecutor:

@@ -1,0 +1,121 @@
+"""The tasks of an exchange: a later round's emission, reductions, and their merging."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline import exchange
+from pipeline.books import Books
+from pipeline.checkpoint import unit_folder
+from pipeline.errors import StageError
+from pipeline.fingerprint import address
+from pipeline.io.arrow import bounded, read_batches, read_table
+from pipeline.io.store import Store
+from pipeline.plan import Entry
+from pipeline.quarantine import Failure, Guard, Journal, isolate
+from pipeline.tasks import Finish, Loaded, Run, Task, sides_of, verdicts_of
+from pipeline.unit import emit_file
+
+VERDICTS_FILE = "verdicts.arrow"
+
+
+def emit(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
+    """Round 1 and later of one partition: the stage sees its gathered rows again, with the verdicts so far."""
+    plan, args = loaded.plan, task.args
+    name, round = args["node"], args["round"]
+    node = plan.graph.nodes[name]
+    verdicts = verdicts_of(store, args["verdicts"], args["partition"])
+    where = address(
+        "emit", plan.fingerprints[name], round, args["parent"], args["sides"], exchange.table_digest(verdicts)
+    )
+
+    def run(scratch: Path, finish: Finish) -> dict[str, Any]:
+        opened = loaded.opener(name, sides_of(store, plan, name, args["sides"]))
+        journal = Journal(store, where)
+        guard = Guard(journal, plan.run.watchdog_s, task.hard)
+        guard.node = name
+        tables: list[pa.Table] = []
+        base = 0
+        stored = read_batches(store, f"{unit_folder(args['parent'])}/{Entry(name, 'in').file}")
+        for batch in bounded(stored, plan.run.batch_rows, plan.run.batch_bytes):
+
+            def call(part: pa.RecordBatch, start: int, base: int = base) -> pa.Table:
+                mine = exchange.rows_between(verdicts, base + start, part.num_rows)
+                return node.stage.emit(part, opened, round, mine)  # type: ignore[attr-defined]
+
+            for item in isolate(batch, call, guard):
+                if isinstance(item, Failure):
+                    what = f"node '{name}': emit failed in round {round} on a row that it took in round 0"
+                    raise StageError(f"{what}:\n{item.detail}")
+                start, part, table = item
+                exchange.check_emitted(name, table, len(part))
+                tables.append(exchange.moved(table, base + start))
+            base += batch.num_rows
+        files, emitted = {}, {}
+        if any(map(len, tables)):
+            file = emit_file(name, round)
+            files[file], sizes = exchange.write_emitted(scratch / file, tables, plan.run.buckets)
+            emitted[name] = {"buckets": sizes}
+        record = finish(scratch, files, {"node": name, "emitted": emitted, "books": Books(0).data})
+        journal.close()
+        return record
+
+    return where, run
+
+
+def reduce(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
+    """A range of buckets of one round."""
+    plan, args = loaded.plan, task.args
+    name, round, (low, high) = args["node"], args["round"], args["range"]
+    node = plan.graph.nodes[name]
+    run_ = plan.run
+    where = address(
+        "reduce",
+        plan.fingerprints[name],
+        round,
+        low,
+        high,
+        args["listing"],
+        run_.max_group_rows,
+        run_.buckets,
+    )
+
+    def run(scratch: Path, finish: Finish) -> dict[str, Any]:
+        files = [(p, f) for p, f in store.read_json(args["listing"])["emitted"]]
+        divided = scratch / "divided"
+        divided.mkdir()
+        stage: Any = node.stage
+        tables = list(
+            exchange.reduce_range(
+                lambda: exchange.read_range(store, files, low, high),
+                lambda bucket: stage.reduce(bucket, round),
+                stage.order(round),
+                divided,
+                run_.bucket_bytes,
+                run_.max_group_rows,
+            )
+        )
+        return _finish_verdicts(scratch, finish, name, tables)
+
+    return where, run
+
+
+def resolve(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
+    """Some reductions merged into one."""
+    plan, args = loaded.plan, task.args
+    name = args["node"]
+    where = address("resolve", plan.fingerprints[name], args["round"], args["final"], args["files"])
+
+    def run(scratch: Path, finish: Finish) -> dict[str, Any]:
+        stage: Any = plan.graph.nodes[name].stage
+        tables = [read_table(store, file) for file in args["files"]]
+        resolved = stage.resolve(tables, args["round"], args["final"])
+        return _finish_verdicts(scratch, finish, name, [resolved])
+
+    return where, run
+
+
+def _finish_verdicts(scratch: Path, finish: Finish, name: str, tables: list[pa.Table]) -> dict[str, Any]:
+    files = {VERDICTS_FILE: exchange.write_verdicts(scratch / VERDICTS_FILE, tables)}
+    return finish(scratch, files, {"node": name, "books": Books(0).data})
