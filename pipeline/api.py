@@ -157,7 +157,7 @@ def _executor(cluster: ClusterConfig | None, executor: Executor | None) -> Any:
 
 def run_id(made: Plan, partitions: Sequence[Partition]) -> str:
     """A run's name: a hash of all that decides its output."""
-    inputs = [[p.source, p.split, p.digest] for p in partitions]
+    inputs = [[p.source, p.label, p.digest] for p in partitions]
     return address(dict(made.fingerprints), made.settings(), inputs)[:12]
 
 
@@ -214,7 +214,7 @@ def _manifest(
         "config": config.data,
         "plan": plan_name,
         "nodes": dict(made.fingerprints),
-        "partitions": [list(p) for p in partitions],
+        "partitions": [[p.number, p.source, p.label, p.digest] for p in partitions],
         "units": sorted(outcome.units),
         "exchanges": sorted(set(outcome.exchanges)),
         "sinks": outcome.sinks,

@@ -97,6 +97,11 @@ class Books:
             offered = [_sample(batch, evidence, i) for i in best]
             group[reason] = _lowest([*group.get(reason, []), *offered], self.samples)
 
+    def offer(self, node: str, reason: str, sample: dict[str, Any]) -> None:
+        """Offer one sample that is no row, such as a stretch of input that could not be read."""
+        group = self.data["samples"].setdefault(node, {})
+        group[reason] = _lowest([*group.get(reason, []), sample], self.samples)
+
     def merge(self, other: Mapping[str, Any]) -> None:
         """Add another unit's books to these."""
         for node, sources in other["nodes"].items():

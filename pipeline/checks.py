@@ -13,8 +13,11 @@ Check = Callable[[Graph, frozenset[str]], Iterator[Problem]]
 def run_checks(graph: Graph, config: Config) -> list[Problem]:
     """All breaches of all rules. Rules about columns wait until the shape of the graph is right."""
     named = frozenset(config.model.nodes)
-    shape = [p for check in SHAPE for p in check(graph, named)]
-    if shape or named - set(graph.nodes):
+    unbuilt = named - set(graph.nodes)  # nodes with problems of their own; who reads what is then unknown
+    shape = [
+        p for check in SHAPE if not (unbuilt and check is everything_is_read) for p in check(graph, named)
+    ]
+    if shape or unbuilt:
         return shape
     return [p for check in CONTENT for p in check(graph, named)]
 

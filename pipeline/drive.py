@@ -24,7 +24,6 @@ from pipeline.io.store import Store
 from pipeline.plan import Entry, Level, Plan
 from pipeline.rounds import VERDICTS_FILE
 from pipeline.run import level_address
-from pipeline.stage import GlobalStage
 from pipeline.tasks import Done, Task, light
 from pipeline.unit import emit_file
 
@@ -39,6 +38,7 @@ class Partition(NamedTuple):
     number: int
     source: str
     split: str
+    label: str  # the split's name without where it lies
     digest: str  # of its input's bytes
 
 
@@ -93,7 +93,7 @@ def cut(graph: Graph) -> list[Partition]:
     except OSError as error:
         raise ConfigError(f"an input cannot be read: {error}") from error
     return [
-        Partition(number, source, split, digest)
+        Partition(number, source, split, graph.nodes[source].stage.label(split), digest)  # type: ignore[attr-defined]
         for number, ((source, split, _), digest) in enumerate(zip(wanted, digests, strict=True))
     ]
 
@@ -221,6 +221,7 @@ class Driver:
             "partition": partition.number,
             "source": partition.source,
             "split": partition.split,
+            "label": partition.label,
             "digest": partition.digest if reads else "",
             "parents": parents,
             "verdicts": {s.node: self._verdicts[s.node] for s in steps if s.action == "verdict"},
@@ -293,7 +294,7 @@ class Driver:
         rounds = type(stage).rounds
         for round in range(rounds):
             files = self._reduce(name, round, emitted, sources)
-            if files and type(stage).resolve is not GlobalStage.resolve:
+            if files and stage.resolves(round):
                 files = self._resolve(name, round, files)
             self._verdicts[name] = self._listing({"files": files})
             if round + 1 < rounds:

@@ -14,6 +14,7 @@ from pipeline.graph import Node
 from pipeline.io.arrow import TableWriter, Written
 from pipeline.lineage import FATES, FateLog
 from pipeline.quarantine import Failure
+from pipeline.schema import id_hashes
 from pipeline.stage import Damage
 
 FATES_FILE = "fates.arrow"
@@ -55,6 +56,9 @@ class Ledger:
         identifier = pa.array([f"{node.name}/{damage.file}#{damage.key}"])
         evidence = evidence_json(pa.array([{"offset": damage.offset, "detail": damage.detail}]), YES)
         self._fates.add(identifier, node.name, "failed", reason=pa.array([damage.reason]), evidence=evidence)
+        sample = {"hash": id_hashes(identifier.to_pylist())[0].as_py().hex(), "id": identifier[0].as_py()}
+        sample |= {"url": None, "excerpt": "", "evidence": evidence[0].as_py()}
+        self.books.offer(node.name, damage.reason, sample)
 
     def came(self, node: Node, batch: pa.RecordBatch) -> None:
         """Rows reached a node."""

@@ -51,7 +51,7 @@ def render_html(report: Mapping[str, Any], timings: Mapping[str, Any]) -> str:
         sources=[n["node"] for n in nodes if n["kind"] == "source"],
         table=table(report),
         reasons=reasons(report),
-        out_of=out_of,
+        other_sums=other_sums(report),
         cpu=bars(timings["node_cpu_s"]),
     )
 
@@ -152,6 +152,16 @@ def table(report: Mapping[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def other_sums(report: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Sums that the section on personal data does not show, by node."""
+    shown = report["personal_data"]
+    found = {
+        n["node"]: {c: v for c, v in n["total"]["sums"].items() if c not in shown.get(n["node"], {})}
+        for n in report["nodes"]
+    }
+    return {node: columns for node, columns in found.items() if columns}
 
 
 def _cell(node: Mapping[str, Any], source: str) -> dict[str, int] | None:

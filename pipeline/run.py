@@ -70,7 +70,7 @@ def level_address(plan: Plan, args: Mapping[str, Any], verdicts: Mapping[str, st
     return address(
         "level",
         plan.level_part(args["level"], args["source"]),
-        args["split"] if args["level"] == 0 or not args["parents"] else "",
+        args["label"] if args["level"] == 0 or not args["parents"] else "",
         args["digest"],
         args["parents"],
         args["sides"],

@@ -127,6 +127,10 @@ class Source(Stage[R]):
         """URLs (fsspec) whose bytes this split reads; they enter the unit's address."""
         raise NotImplementedError
 
+    def label(self, split: str) -> str:
+        """The split's name wherever the data lies, as document ids have it; it enters the unit's address."""
+        return split
+
     def read(self, split: str, resource: R) -> Iterator[pa.RecordBatch | Damage]:
         """Batches with exactly writes() (ORIGIN among them), and Damage for what cannot be read.
 
@@ -164,6 +168,10 @@ class GlobalStage(Stage[R]):
     def order(self, round: int) -> Sequence[str]:  # noqa: ARG002
         """Payload columns that sort the rows of a key, ascending, before `reduce` sees them."""
         return ()
+
+    def resolves(self, round: int) -> bool:  # noqa: ARG002
+        """Whether a round's reductions must be merged; by default all rounds of a stage that has `resolve`."""
+        return type(self).resolve is not GlobalStage.resolve
 
     def emit(self, batch: pa.RecordBatch, resource: R, round: int, verdicts: pa.Table) -> pa.Table:
         """Rows for the exchange: `key`, `row` and payload columns; any number of rows a document.

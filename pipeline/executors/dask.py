@@ -6,6 +6,7 @@ no more than a few hundred.
 """
 
 import queue
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,6 +22,9 @@ from pipeline.tasks import Done, Task
 
 POLL_S = 0.5
 TASKS_PER_WORKER = 8  # waiting at a worker: enough that it never idles, few enough to be given to another
+GRACE_S = (
+    20.0  # for running tasks to commit when the run is asked to stop; schedulers kill after 30 s or more
+)
 TRIES = 3  # of a task that fails with an OSError: a network file system may have hiccuped
 
 
@@ -36,7 +40,8 @@ class DaskExecutor:
         ended: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         running: dict[int, Any] = {}
         tries: dict[int, int] = {}
-        waiting = iter(range(len(tasks)))
+        waiting: Iterator[int] = iter(range(len(tasks)))
+        stop_by: float | None = None
 
         def submit(index: int) -> None:
             tries[index] = tries.get(index, 0) + 1
@@ -50,9 +55,13 @@ class DaskExecutor:
                 while len(running) < window and (index := next(waiting, None)) is not None:
                     submit(index)
                 if not running:
+                    if stop_by is not None:
+                        raise Interrupted("asked to stop")
                     return
                 if stop():
-                    raise Interrupted("asked to stop")
+                    waiting, stop_by = iter(()), stop_by or time.monotonic() + GRACE_S
+                    if time.monotonic() >= stop_by:
+                        raise Interrupted("asked to stop")
                 try:  # the scheduler's silence must not hide a stop
                     index, future = ended.get(timeout=POLL_S)
                 except queue.Empty:
@@ -60,14 +69,11 @@ class DaskExecutor:
                     window = self._window()
                     continue
                 del running[index]
-                try:
-                    done = self._result(future, tasks[index])
-                except OSError:
-                    if tries[index] >= TRIES or self._client.status != "running":
-                        raise
+                done = self._result(future, tasks[index], last=tries[index] >= TRIES)
+                if done is None:
                     submit(index)
-                    continue
-                yield index, done
+                else:
+                    yield index, done
         except (CommClosedError, FutureCancelledError) as error:
             raise PipelineError(f"the Dask scheduler was lost ({error}); what is committed stays") from error
         finally:
@@ -83,7 +89,8 @@ class DaskExecutor:
                 f"the Dask scheduler was lost (the client is {self._client.status}); what is committed stays"
             )
 
-    def _result(self, future: Any, task: Task) -> Done:
+    def _result(self, future: Any, task: Task, *, last: bool) -> Done | None:
+        """What a task returned; None where it should be tried again."""
         try:
             done: Done = future.result()
         except KilledWorker as error:
@@ -91,6 +98,10 @@ class DaskExecutor:
                 f"the {task.kind} task of {task.args.get('split', task.args.get('node'))} killed its worker again and "
                 f"again ({error}); give workers more memory, or lower run.batch_bytes"
             ) from error
+        except OSError:
+            if last or self._client.status != "running":
+                raise
+            return None
         return done
 
     def close(self) -> None:

@@ -241,10 +241,13 @@ class MinhashDedup(GlobalStage[None]):
             }
         )
 
+    def resolves(self, round: int) -> bool:
+        """Groups must meet; verdicts of round 1 are complete as they are."""
+        return round == 0
+
     def resolve(self, tables: Sequence[pa.Table], round: int, final: bool) -> pa.Table:  # noqa: ARG002
-        """Groups that meet in a document become one; verdicts of round 1 are complete as they are."""
-        table = pa.concat_tables(tables)
-        return table if round else components(table)
+        """Groups that meet in a document become one."""
+        return components(pa.concat_tables(tables))
 
     def annotate(self, batch: pa.RecordBatch, verdicts: pa.Table) -> Marks:
         """Reject what has a survivor."""

@@ -176,6 +176,10 @@ class FilesSource(Source[None]):
         """The split's one file."""
         return [split]
 
+    def label(self, split: str) -> str:
+        """The file as document ids name it."""
+        return self.relative(split, self.base())
+
 
 class GroupedFiles(FilesSource):
     """A source of many small files, each a document: files next to each other in the listing share a split.
@@ -201,6 +205,10 @@ class GroupedFiles(FilesSource):
     def split(self) -> Sequence[str]:
         """Names of the groups, "first .. last"."""
         return list(self.groups())
+
+    def label(self, split: str) -> str:
+        """Groups are named by relative paths already."""
+        return split
 
     def files(self, split: str) -> Sequence[str]:
         """The group's files.

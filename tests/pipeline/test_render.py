@@ -165,10 +165,13 @@ def test_an_audit_has_its_table(made):
 
 def test_personal_data_and_contamination_are_shown(made):
     report, timings, _ = copy.deepcopy(made)
-    report["nodes"][2]["total"]["sums"] = {"pii_email_address": 1234}
+    node = next(n for n in report["nodes"] if n["node"] == "length")
+    node["total"]["sums"]["pii_email_address"] = 1234
+    report["personal_data"] = {"length": {"pii_email_address": 1234}}
     report["contaminated"] = {"clean": {"contaminated": {"documents": 5, "sources": {"more": 5}}}}
     text = Page(render_html(report, timings)).text
-    assert "pii_email_address 1,234" in text
+    assert text.count("pii_email_address 1,234") == 1
+    assert "Other sums node column sum over the documents kept length length" in text
     assert "clean contaminated 5" in text
 
 

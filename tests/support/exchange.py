@@ -65,7 +65,7 @@ def exchange(
     everything = pa.concat_tables(tables).combine_chunks()
     groups = list(cut_groups(everything, stage.order(round), max_group_rows))
     reduced = [stage.reduce(bucket, round) for bucket in into_buckets(everything, groups, rng)]
-    if type(stage).resolve is GlobalStage.resolve:
+    if not stage.resolves(round):
         return pa.concat_tables(reduced)
     while len(reduced) > 2:
         rng.shuffle(reduced)
