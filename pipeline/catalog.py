@@ -6,6 +6,7 @@ import textwrap
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import pyarrow as pa
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -78,7 +79,7 @@ def _params(cls: type[BaseModel], indent: str = "  ") -> str:
 
 def _param(name: str, info: FieldInfo, indent: str) -> list[str]:
     """A param's type, bounds, default and meaning; then the same of the model that it holds, if it holds one."""
-    bounds = "".join(f" {_bound(mark)}" for mark in info.metadata)
+    bounds = " and".join(f" {_bound(mark)}" for mark in info.metadata)
     default = (
         "required" if info.is_required() else f"default {_json(info.get_default(call_default_factory=True))}"
     )
@@ -157,11 +158,16 @@ def _columns(cls: type[Stage[Any]]) -> str:
         return "columns depend on the params"
     how = f" ({', '.join(required)} as given)" if required else ""
     lines = [
-        f"{verb} with the default params{how}\n" + "\n".join(f"  {f.name}: {f.type}" for f in schema)
+        f"{verb} with the default params{how}\n" + "\n".join(f"  {f.name}: {_column(f.type)}" for f in schema)
         for verb, schema in parts
         if len(schema)
     ]
     return "\n\n".join([*lines, *([f"drops\n  {', '.join(dropped)}"] if dropped else [])])
+
+
+def _column(kind: pa.DataType) -> str:
+    """A column's type; of a dictionary only what is in it, which is what a reader of the column sees."""
+    return f"dictionary of {kind.value_type}" if pa.types.is_dictionary(kind) else str(kind)
 
 
 def _stand_in(name: str, info: FieldInfo) -> Any:

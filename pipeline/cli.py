@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -134,6 +135,8 @@ def _how_to_continue(config: Path, overrides: list[str] | None) -> str:
     store = Store(f"{output}/store/units")
     done = sum(store.exists(f"{a}/{unit}/{COMMIT}") for a in store.listdir() for unit in store.listdir(a))
     command = shlex.join(["corpusmill", *sys.argv[1:]])
+    if not done:
+        return f"no task was finished. To start again:\n  {command}"
     return f"finished work is kept in {output}/store ({done:,} tasks). To continue, skipping it:\n  {command}"
 
 
@@ -272,7 +275,16 @@ def diff(first: RunFolder, second: RunFolder, as_json: AsJson = False) -> None:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False)
+    """JSON that the output can hold: whoever asked for another encoding than UTF-8 gets escapes."""
+    escape = "utf" not in (sys.stdout.encoding or "").lower()
+    return json.dumps(value, indent=1, ensure_ascii=escape)
+
+
+def _write(output: Path, text: str) -> None:
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{output}: cannot be written: {error.strerror}") from error
 
 
 @app.command()
@@ -282,11 +294,12 @@ def schema(
     """Print the JSON schema of the YAML, for editors."""
     from pipeline.catalog import config_schema
 
-    text = json.dumps(config_schema(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    if output is None:
-        say(text)
-    else:
-        output.write_text(text, encoding="utf-8")
+    with reported():
+        found = dict(sorted(config_schema().items()))
+        if output is None:
+            say(_json(found))
+        else:
+            _write(output, json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 @app.command()
@@ -306,7 +319,7 @@ def init(
         elif output.exists():
             raise ConfigError(f"{output}: exists already; choose another --output")
         else:
-            output.write_text(text, encoding="utf-8")
+            _write(output, text)
             say(f"wrote {output}; next: corpusmill check {output}")
 
 
@@ -319,7 +332,10 @@ def version() -> None:
 
 
 def main() -> None:
-    """The program."""
+    """The program. What the output's encoding lacks is escaped: one odd letter must not end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app()
 
 

@@ -61,6 +61,8 @@ def counts_of(total: Mapping[str, Any]) -> dict[str, int]:
     counts = {name: total[name] for name in COUNTED}
     for group in GROUPS:
         counts |= {f"{group}: {name}": n for name, n in total[group].items()}
+    for column, values in total["values"].items():
+        counts |= {f"{column}: {value}": n for value, n in values.items()}
     return {name: n for name, n in counts.items() if n}
 
 

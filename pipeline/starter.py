@@ -57,7 +57,7 @@ def starter_config(arguments: Sequence[str]) -> str:
     mixed = {i.dialogue: i.paths for i in inputs}
     if len(mixed) > 1:
         raise ConfigError(
-            f"init: '{mixed[True]}' holds dialogues and '{mixed[False]}' documents; make a config for each"
+            f"init: {mixed[True]} holds dialogues and {mixed[False]} documents; make a config for each"
         )
     return _dialogues(inputs) if inputs[0].dialogue else _documents(inputs)
 

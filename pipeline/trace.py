@@ -75,7 +75,7 @@ def trace(run: OpenRun, what: str) -> list[str]:
     """
     found = _ROW.match(what)
     if found is None:
-        return [line for story in stories(run, what) for line in story_lines(story)]
+        return [line for story in stories(run, what) for line in ("", *story_lines(story))][1:]
     token = None if found["token"] is None else int(found["token"])
     pieces = pieces_of(run, found["file"], int(found["row"]), token)
     lines = [piece_line(piece) for piece in pieces]
@@ -111,7 +111,7 @@ def stories(run: OpenRun, what: str) -> list[Story]:
         raise DataError(f"{run.output.path('store')}: is gone, and with it the fate of every document")
     places = find(run, what)
     if len(places) > SHOWN:
-        some = "\n  ".join(list(places)[:SHOWN])
+        some = "\n  ".join(map(printable, list(places)[:SHOWN]))
         raise DataError(
             f"'{what}' could be {len(places)} documents; write more of the id of one, such as\n  {some}"
         )
@@ -141,7 +141,7 @@ def find(run: OpenRun, what: str) -> dict[str, int]:
         return fitting[min(fitting)]
     if by_url := _by_url(run, what):
         return by_url
-    hint = f"; nearest are\n  {chr(10).join(near).replace(chr(10), chr(10) + '  ')}" if near else ""
+    hint = "".join(["; nearest are", *(f"\n  {printable(name)}" for name in near)]) if near else ""
     raise DataError(f"run {run.identifier} has no document '{what}'{hint}")
 
 
@@ -382,7 +382,7 @@ def _shard_file(run: OpenRun, file: str) -> str:
 def piece_line(piece: Piece) -> str:
     """A piece of a row as a person reads it."""
     span = f"characters {piece.start}-{piece.end}" if piece.start >= 0 else "span not recorded"
-    return f"{piece.tokens[1] - piece.tokens[0]} tokens from {piece.id}, {span}"
+    return f"{piece.tokens[1] - piece.tokens[0]} tokens from {printable(piece.id)}, {span}"
 
 
 def story_lines(story: Story) -> list[str]:

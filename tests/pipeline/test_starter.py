@@ -174,7 +174,7 @@ def test_a_name_that_yaml_would_misread_is_quoted(tmp_path):
         (["a.pdf"], "init: no stage reads '.*a.pdf'; there are readers for .warc, .jsonl, "),
         (
             ["chat.jsonl", "a.jsonl"],
-            "init: '.*chat.jsonl\"' holds dialogues and '.*a.jsonl\"' documents; make a config",
+            'init: ".*chat.jsonl" holds dialogues and ".*a.jsonl" documents; make a config for each',
         ),
     ],
 )

@@ -32,7 +32,11 @@ def write_documents(folder: Path) -> Path:
     first.append({"id": "short", "url": "http://a.example/short", "text": "Too <b>short</b>"})
     second = [{"id": "copy", "url": "http://b.example/copy", "text": first[0]["text"]}]
     second.append(
-        {"id": "long", "url": "http://b.example/long", "text": "\n\n".join(f"{TEXT} {i}." for i in range(120))}
+        {
+            "id": "long",
+            "url": "http://b.example/long",
+            "text": "\n\n".join(f"{TEXT} {i}." for i in range(120)),
+        }
     )
     for name, rows in (("a.jsonl", first), ("b.jsonl", second)):
         (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
