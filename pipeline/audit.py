@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pipeline.api import OpenRun
 from pipeline.checkpoint import COMMIT, file_written, unit_folder, verify_unit
+from pipeline.errors import CheckpointError
 
 READERS = 4  # hashing releases the interpreter; more readers than this only make a disk seek
 
@@ -37,10 +38,11 @@ def verify_run(run: OpenRun) -> Audit:
 def _published(run: OpenRun, sink: str, unit: str) -> Iterator[tuple[str, str]]:
     """Each file of a sink in the run's folder, and what differs from what was committed."""
     output = run.output
-    record = f"store/{unit_folder(unit)}/{COMMIT}"
-    if not output.exists(record):
-        return  # reported as a unit without its commit record
-    for name, (_, size, checksum) in output.read_json(record)["files"].items():
+    try:
+        record = output.read_json(f"store/{unit_folder(unit)}/{COMMIT}")
+    except (CheckpointError, FileNotFoundError):
+        return  # reported as a unit whose commit record is broken or missing
+    for name, (_, size, checksum) in record["files"].items():
         file = f"{run.identifier}/{sink}/{name.removeprefix('out/')}"
         yield file, _difference(run, file, f"store/{unit_folder(unit)}/{name}", size, checksum)
 
@@ -68,7 +70,10 @@ def _shard_problems(run: OpenRun, sink: str) -> list[str]:
     manifest = f"{run.identifier}/{sink}/manifest.json"
     if not run.output.local or not run.output.exists(manifest):
         return []
-    value = run.output.read_json(manifest)
+    try:
+        value = run.output.read_json(manifest)
+    except CheckpointError as error:
+        return [str(error)]
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         return []
     return verify(run.output.path(f"{run.identifier}/{sink}"))

@@ -204,9 +204,9 @@ def config_schema() -> dict[str, Any]:
     node["properties"]["stage"]["enum"] = list(discover())
     node["allOf"] = cases
     return {
+        **schema,
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "corpusmill pipeline",
-        **schema,
     }
 
 

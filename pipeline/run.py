@@ -93,13 +93,10 @@ def _level(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
             for key, parent in args["parents"].items()
         }
         given = UnitInput(args["level"], args["source"], args["split"], stored, verdicts, resources)
-        journal = Journal(store, where)
-        unit = LevelUnit(plan, given, store, scratch, Guard(journal, plan.run.watchdog_s, task.hard))
-        unit.run()
-        record = finish(
-            scratch,
-            unit.files,
-            {
+        with Journal(store, where) as journal:
+            unit = LevelUnit(plan, given, store, scratch, Guard(journal, plan.run.watchdog_s, task.hard))
+            unit.run()
+            record = {
                 "level": args["level"],
                 "source": args["source"],
                 "split": args["split"],
@@ -107,10 +104,8 @@ def _level(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
                 "emitted": unit.emitted,
                 "sinks": unit.sinks,
                 "node_cpu_s": unit.cpu,
-            },
-        )
-        journal.close()
-        return record
+            }
+            return finish(scratch, unit.files, record)
 
     return where, run
 

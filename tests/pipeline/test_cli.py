@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline import __version__, api
+from pipeline import __version__, api, models
 from pipeline.api import open_run
 from pipeline.catalog import explain_stage, list_stages
 from pipeline.cli import app
@@ -298,9 +298,23 @@ def test_models(tmp_path, monkeypatch):
     monkeypatch.setenv("CORPUSMILL_MODELS", str(tmp_path))
     assert "lid176  [not fetched]" in invoke("models", "list").stdout
     assert invoke("models", "verify").stdout == ""
-    result = invoke("models", "get", "lid177")
+    result = invoke("models", "get", "lid177", "nothing-like-it")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [
+        "model 'lid177': not in the catalogue; did you mean 'lid176'?",
+        "model 'nothing-like-it': not in the catalogue; known: cl100k, lid176",
+    ]
+
+
+def test_every_altered_model_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("CORPUSMILL_MODELS", str(tmp_path))
+    for name in models.MODELS:
+        models.model_path(name).parent.mkdir(parents=True)
+        models.model_path(name).write_bytes(b"not it")
+    result = invoke("models", "verify")
     assert result.exit_code == 1
-    assert "model 'lid177': not in the catalogue" in result.stderr
+    assert re.findall(r"^model '(\w+)': .* has sha256 ", result.stderr, re.M) == list(models.MODELS)
+    assert invoke("models", "list").stdout.count("[here]") == len(models.MODELS)
 
 
 # --- stages and schema ----------------------------------------------------------------------------
