@@ -294,6 +294,15 @@ def test_init_writes_a_config_and_never_over_another(small, tmp_path):
     assert "exists already" in again.stderr
 
 
+@pytest.mark.parametrize("command", [["schema"], ["init", "data_samples/web"]], ids=" ".join)
+def test_a_file_that_cannot_be_written(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    target = tmp_path / "nowhere" / "x"
+    result = invoke(*command, "--output", target)
+    assert result.exit_code == 2
+    assert result.stderr == f"{target}: cannot be written: No such file or directory\n"
+
+
 def test_models(tmp_path, monkeypatch):
     monkeypatch.setenv("CORPUSMILL_MODELS", str(tmp_path))
     assert "lid176  [not fetched]" in invoke("models", "list").stdout

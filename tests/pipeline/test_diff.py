@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from pipeline.api import open_run
-from pipeline.diff import diff_configs, diff_inputs, diff_reports, diff_runs, diff_text
+from pipeline.diff import COUNTED, GROUPS, diff_configs, diff_inputs, diff_reports, diff_runs, diff_text
 from tests.support.corpora import full_config, run_here
 
 
@@ -75,3 +75,12 @@ def test_inputs_by_name_and_bytes():
     a = [[0, "web", "a.gz", "11"], [1, "web", "b.gz", "22"], [2, "web", "c.gz", "33"]]
     b = [[0, "web", "b.gz", "22"], [1, "web", "c.gz", "34"]]
     assert diff_inputs(a, b) == {"only_a": 1, "only_b": 0, "changed": 1}
+
+
+def test_counts_by_value_are_compared():
+    def report(counts):
+        total = dict.fromkeys(COUNTED, 0) | {group: {} for group in GROUPS} | {"values": {"lang": counts}}
+        return {"nodes": [{"node": "lang", "total": total}]}
+
+    rows = diff_reports(report({"en": 5, "de": 2}), report({"en": 7, "fr": 1}))
+    assert {r["what"]: r["change"] for r in rows} == {"lang: en": 2, "lang: de": -2, "lang: fr": 1}

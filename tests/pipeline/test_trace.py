@@ -1,13 +1,24 @@
 """From a document to its fate, and from a token back to its document."""
 
+import json
+
 import pyarrow as pa
 import pytest
 
 from pipeline.api import open_run
 from pipeline.errors import DataError
-from pipeline.trace import find, piece_line, pieces_of, printable, stories, trace, trace_data
+from pipeline.trace import (
+    Piece,
+    find,
+    piece_line,
+    pieces_of,
+    printable,
+    stories,
+    trace,
+    trace_data,
+)
 from tests.support.corpora import full_config, run_here
-from tests.support.small import TEXT, small_run
+from tests.support.small import TEXT, small_run, write_documents
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +166,29 @@ def test_a_survivor_in_another_partition_is_found(tmp_path):
 
 def test_text_of_the_web_does_not_steer_the_terminal():
     assert printable("a\x1b]0;owned\x07b\u202e") == r"a\x1b]0;owned\x07b\u202e"
+
+
+def test_ids_do_not_steer_the_terminal_either():
+    """An id is what an archive says: whoever wrote the archive chose it."""
+    piece = Piece("web/a.warc#\x1b[2J", 0, 9, (0, 3))
+    assert piece_line(piece) == r"3 tokens from web/a.warc#\x1b[2J, characters 0-9"
+    assert piece_line(Piece("a", -1, -1, (3, 5))) == "2 tokens from a, span not recorded"
+
+
+def test_an_id_in_a_message_is_harmless_too(tmp_path):
+    folder = write_documents(tmp_path / "docs")
+    lines = [json.dumps({"id": f"evil\x1b[2J{i}", "text": TEXT}) for i in range(12)]
+    (folder / "a.jsonl").write_text("\n".join(lines), "utf-8")
+    run = open_run(small_run(tmp_path).folder)
+    for what in ("evil", "docs/a.jsonl#evil\x1b[2Jx"):
+        with pytest.raises(DataError) as caught:
+            trace(run, what)
+        assert r"docs/a.jsonl#evil\x1b[2J" in str(caught.value).partition("\n")[2]
+        assert "\x1b" not in str(caught.value).partition("\n")[2]
+
+
+def test_documents_that_a_word_fits_are_told_apart(run):
+    both = trace(run, "docs/a.jsonl#d")
+    heads = [i for i, line in enumerate(both) if not line.startswith(" ") and line]
+    assert [both[i] for i in heads] == [f"docs/a.jsonl#d{i}" for i in range(3)]
+    assert all(both[i - 1] == "" for i in heads[1:])
