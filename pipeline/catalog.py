@@ -17,6 +17,7 @@ from pipeline.registry import discover, load_class
 from pipeline.stage import Stage
 
 WIDTH = 100
+NULL = ", or null"
 
 
 def first_sentence(cls: type[Stage[Any]]) -> str:
@@ -79,11 +80,12 @@ def _params(cls: type[BaseModel], indent: str = "  ") -> str:
 
 def _param(name: str, info: FieldInfo, indent: str) -> list[str]:
     """A param's type, bounds, default and meaning; then the same of the model that it holds, if it holds one."""
+    kind, null, _ = type_text(info.annotation).partition(NULL)
     bounds = " and".join(f" {_bound(mark)}" for mark in info.metadata)
     default = (
         "required" if info.is_required() else f"default {_json(info.get_default(call_default_factory=True))}"
     )
-    lines = [f"{indent}{name}: {type_text(info.annotation)}{bounds}, {default}"]
+    lines = [f"{indent}{name}: {kind}{bounds}{null}, {default}"]
     lines += textwrap.wrap(
         info.description or "", WIDTH, initial_indent=f"{indent}    ", subsequent_indent=f"{indent}    "
     )
@@ -111,7 +113,7 @@ def type_text(annotation: Any) -> str:
         return f"mapping of {type_text(inner[0])} to {type_text(inner[1])}"
     if origin in (Union, UnionType):
         some = [type_text(part) for part in inner if part is not type(None)]
-        return " or ".join(some) + (", or null" if type(None) in inner else "")
+        return " or ".join(some) + (NULL if type(None) in inner else "")
     if origin is Annotated:
         return type_text(inner[0])
     return getattr(annotation, "__name__", str(annotation))

@@ -7,6 +7,7 @@ from pipeline.api import OpenRun
 
 ABSENT = "(none)"
 COUNTED = ("in", "kept", "written", "made", "edited", "bytes_in", "bytes_kept", "tokens_kept")
+TOLD_ABOVE = ("in", "bytes_in")  # what a node took in is what the nodes above it gave on
 GROUPS = ("rejected", "marked", "failed", "sums")
 
 
@@ -97,7 +98,8 @@ def diff_text(first: OpenRun, second: OpenRun) -> str:
         lines += ["", *_settings("versions", found["versions"])]
     inputs = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in found["inputs"].items() if n)
     lines += ["", f"inputs: {inputs} (partitions)" if inputs else "inputs: equal", "", "counts:"]
-    return "\n".join([*lines, *(_count_lines(found["counts"]) or ["  equal"])])
+    told = [row for row in found["counts"] if row["what"] not in TOLD_ABOVE]
+    return "\n".join([*lines, *(_count_lines(told) or ["  equal"])])
 
 
 def _settings(title: str, changes: Mapping[str, Sequence[Any]]) -> list[str]:

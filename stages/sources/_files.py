@@ -207,8 +207,10 @@ class GroupedFiles(FilesSource):
         return list(self.groups())
 
     def label(self, split: str) -> str:
-        """Groups are named by relative paths already."""
-        return split
+        """The group's name, with a hash of all its files' names: a file between first and last may be renamed."""
+        base = self.base()
+        names = "\n".join(self.relative(url, base) for url in self.files(split))
+        return f"{split} [{xxhash.xxh3_64_hexdigest(names.encode())}]"
 
     def files(self, split: str) -> Sequence[str]:
         """The group's files.

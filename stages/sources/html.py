@@ -6,12 +6,17 @@ import pyarrow as pa
 
 from pipeline.schema import CHARSET, CONTENT, MEDIA_TYPE, ORIGIN, TEXT, URL
 from pipeline.stage import Damage
-from stages.sources._documents import KEY, read_whole
-from stages.sources._files import BATCH_BYTES, GroupedFiles
-from stages.sources._rows import Rows
+from stages.sources._documents import read_documents
+from stages.sources._files import GroupedFiles
 
 COLUMNS = pa.schema([ORIGIN, URL, CONTENT, MEDIA_TYPE, CHARSET, TEXT])
 XHTML = (".xhtml", ".xht")
+
+
+def page_columns(file: str, page: bytes) -> dict[str, object]:
+    """A page's row: its bytes, and the kind that its name says."""
+    kind = "application/xhtml+xml" if file.lower().endswith(XHTML) else "text/html"
+    return {"content": page, "media_type": kind}
 
 
 class ReadHtml(GroupedFiles):
@@ -26,13 +31,4 @@ class ReadHtml(GroupedFiles):
 
     def read(self, split: str, resource: None) -> Iterator[pa.RecordBatch | Damage]:  # noqa: ARG002
         """The group's pages, sorted by path."""
-        rows, base = Rows(self.writes(), self.batch_rows, BATCH_BYTES), self.base()
-        for url in self.files(split):
-            file = self.relative(url, base)
-            page = read_whole(url, file, self.max_record_bytes)
-            if isinstance(page, Damage):
-                yield page
-                continue
-            kind = "application/xhtml+xml" if file.lower().endswith(XHTML) else "text/html"
-            yield from rows.add(file, KEY, 0, {"content": page, "media_type": kind})
-        yield from rows.flush()
+        return read_documents(self, split, page_columns)

@@ -8,9 +8,8 @@ from pydantic import Field
 
 from pipeline.schema import ORIGIN, TEXT
 from pipeline.stage import Damage
-from stages.sources._documents import KEY, read_whole
-from stages.sources._files import BATCH_BYTES, GroupedFiles
-from stages.sources._rows import Rows
+from stages.sources._documents import KEY, read_documents
+from stages.sources._files import GroupedFiles
 
 COLUMNS = pa.schema([ORIGIN, TEXT])
 
@@ -44,20 +43,13 @@ class ReadText(GroupedFiles):
 
     def read(self, split: str, resource: None) -> Iterator[pa.RecordBatch | Damage]:  # noqa: ARG002
         """The group's files, sorted by path."""
-        rows, base = Rows(self.writes(), self.batch_rows, BATCH_BYTES), self.base()
-        for url in self.files(split):
-            file = self.relative(url, base)
-            data = read_whole(url, file, self.max_record_bytes)
-            if isinstance(data, Damage):
-                yield data
-                continue
-            try:
-                text = data.decode(self.charset, self.errors).removeprefix("\ufeff")
-            except UnicodeDecodeError as error:
-                detail = (
-                    f"not {self.charset}: {error.reason} at byte {error.start}; errors: replace would keep it"
-                )
-                yield Damage(file, KEY, error.start, "bad_charset", detail)
-                continue
-            yield from rows.add(file, KEY, 0, {"text": text})
-        yield from rows.flush()
+        return read_documents(self, split, self._columns)
+
+    def _columns(self, file: str, data: bytes) -> dict[str, object] | Damage:
+        try:
+            return {"text": data.decode(self.charset, self.errors).removeprefix("\ufeff")}
+        except UnicodeDecodeError as error:
+            detail = (
+                f"not {self.charset}: {error.reason} at byte {error.start}; errors: replace would keep it"
+            )
+            return Damage(file, KEY, error.start, "bad_charset", detail)

@@ -143,3 +143,24 @@ def test_text_charset_and_errors(tmp_path):
     assert (damages, rows[1]["text"]) == ([], "caf\ufffd")
     rows, damages = run(ReadText(paths=f"{tmp_path}/b.txt", charset="latin-1"))
     assert (damages, rows[0]["text"]) == ([], "café")
+
+
+def test_a_groups_label_changes_when_any_of_its_files_is_renamed(tmp_path):
+    """Ids hold file names: work on a group may not be reused under other names (P3)."""
+    for name in ("a.html", "b.html", "c.html"):
+        (tmp_path / name).write_text("<p>x</p>")
+    source = ReadHtml(paths=str(tmp_path))
+    (split,) = source.split()
+    before = source.label(split)
+    assert before == source.label(split)
+    (tmp_path / "b.html").rename(tmp_path / "bb.html")
+    assert source.split() == [split]
+    assert source.label(split) != before
+
+
+def test_a_label_does_not_say_where_the_data_lies(tmp_path):
+    for folder in ("one", "two/deep"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "x.jsonl").write_text('{"text": "x"}\n')
+    sources = [ReadJsonl(paths=f"{tmp_path}/{folder}/*.jsonl") for folder in ("one", "two/deep")]
+    assert [s.label(s.split()[0]) for s in sources] == ["x.jsonl", "x.jsonl"]
