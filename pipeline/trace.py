@@ -8,7 +8,7 @@ the second reads that partition's fates only.
 import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -22,7 +22,8 @@ from pipeline.ledger import FATES_FILE
 from pipeline.plan import Entry
 
 HOPS = 5  # survivors of survivors that are followed
-NEAR_IDS = 500_000  # ids that are compared for a hint; a hint is not worth minutes
+NEAR_IDS = 500_000  # ids that are looked at for a hint, and those of a partition that are compared letter by
+COMPARED = 2000  # letter: a hint is not worth minutes
 EXCERPT_SHOWN = 200  # characters
 SHOWN = 10  # near ids, descendants, rows: as many as a person reads
 _ROW = re.compile(r"^(?P<file>.+\.arrow):(?P<row>\d+)(?::(?P<token>\d+))?$")
@@ -153,11 +154,12 @@ def _masks(ids: pa.ChunkedArray, what: str) -> Iterator[pa.Array]:
     yield pc.match_substring(ids, what)
 
 
-def _nearest(what: str, ids: Iterable[str]) -> list[str]:
-    """Ids that differ in a few characters, from those that end or begin alike."""
-    head, tail = what[:12], what[-6:]
-    alike = [name for name in ids if name[:12] == head or name[-6:] == tail]
-    return difflib.get_close_matches(what, alike[:2000], n=3, cutoff=0.5)
+def _nearest(what: str, ids: Sequence[str]) -> list[str]:
+    """Ids that differ in a few characters: first from those that share some of the key, then some of the file."""
+    head, tail, key = what[:12], what[-6:], what.rpartition("#")[2][:6]
+    alike = [name for name in ids if name[-6:] == tail or (len(key) == 6 and key in name)]
+    alike += [name for name in ids if name[:12] == head]
+    return difflib.get_close_matches(what, list(dict.fromkeys(alike))[:COMPARED], n=3, cutoff=0.5)
 
 
 def _likely(run: OpenRun, what: str) -> list[int]:
