@@ -17,10 +17,10 @@ ENV PATH=/opt/corpusmill/bin:$PATH \
     CORPUSMILL_MODELS=/opt/corpusmill/models \
     NUMBA_CACHE_DIR=/tmp/numba \
     PYTHONUNBUFFERED=1
-WORKDIR /work
+WORKDIR /srv/corpusmill
 COPY --chown=corpusmill configs configs
 COPY --chown=corpusmill data_samples data_samples
-RUN chown corpusmill /work
+RUN chown corpusmill /srv/corpusmill
 USER corpusmill
 # PID 1 must be corpusmill itself: it answers SIGTERM by committing and leaving with exit code 1.
 ENTRYPOINT ["corpusmill"]

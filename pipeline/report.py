@@ -160,7 +160,7 @@ def _repeatable(sample: Mapping[str, Any]) -> dict[str, Any]:
 def _short_path(path: str) -> str:
     """The part of a module's path that is the same on every machine.
 
-    >>> _short_path("/home/x/.venv/lib/python3.11/site-packages/lxml/html.py"), _short_path("/work/pipeline/unit.py")
+    >>> _short_path("/home/x/.venv/lib/python3.11/site-packages/lxml/html.py"), _short_path("/srv/app/pipeline/unit.py")
     ('lxml/html.py', 'pipeline/unit.py')
     """
     for folder in ("/site-packages/", "/lib/python"):
