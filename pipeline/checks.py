@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline import models
 from pipeline.config import Config, Problem, did_you_mean
-from pipeline.graph import PORTS, Edge, Graph, Node
+from pipeline.graph import PORTS, Edge, Graph, Node, as_edge
 
 Check = Callable[[Graph, frozenset[str]], Iterator[Problem]]
 
@@ -14,9 +14,10 @@ def run_checks(graph: Graph, config: Config) -> list[Problem]:
     """All breaches of all rules. Rules about columns wait until the shape of the graph is right."""
     named = frozenset(config.model.nodes)
     unbuilt = named - set(graph.nodes)  # nodes with problems of their own; who reads what is then unknown
-    shape = [
-        p for check in SHAPE if not (unbuilt and check is everything_is_read) for p in check(graph, named)
-    ]
+    shape = list(inputs_exist(config, graph))
+    for check in SHAPE:
+        if not (unbuilt and check is everything_is_read):
+            shape += check(graph, named)
     if shape or unbuilt:
         return shape
     return [p for check in CONTENT for p in check(graph, named)]
@@ -26,23 +27,24 @@ def _at(node: Node, *rest: str | int) -> tuple[str | int, ...]:
     return ("nodes", node.name, *rest)
 
 
-def inputs_exist(graph: Graph, named: frozenset[str]) -> Iterator[Problem]:
-    """Every input names a node and a port."""
-    for node in graph.nodes.values():
-        for i, edge in enumerate(node.inputs):
-            place = _at(node, "inputs", i)
+def inputs_exist(config: Config, graph: Graph) -> Iterator[Problem]:
+    """Every input names a node and a port, also those of a node whose stage could not be made."""
+    named = set(config.model.nodes)
+    for name, node in config.model.nodes.items():
+        for i, edge in enumerate(map(as_edge, node.inputs)):
+            place = ("nodes", name, "inputs", i)
             if edge.node not in named:
-                hint = did_you_mean(edge.node, named - {node.name})
-                yield Problem(place, f"node '{node.name}' reads '{edge.node}', which does not exist; {hint}")
+                hint = did_you_mean(edge.node, named - {name})
+                yield Problem(place, f"node '{name}' reads '{edge.node}', which does not exist; {hint}")
             elif edge.port not in PORTS:
                 ports = ", ".join(PORTS)
                 yield Problem(
-                    place, f"node '{node.name}' reads port '{edge.port}' of '{edge.node}'; ports are {ports}"
+                    place, f"node '{name}' reads port '{edge.port}' of '{edge.node}'; ports are {ports}"
                 )
             elif edge.node in graph.nodes and graph.nodes[edge.node].kind == "sink":
                 yield Problem(
                     place,
-                    f"node '{node.name}' reads '{edge.node}', which is a sink and has no rows to read; "
+                    f"node '{name}' reads '{edge.node}', which is a sink and has no rows to read; "
                     "read one of its inputs, or name it under side:",
                 )
 
@@ -219,7 +221,6 @@ def _overlap(a: Edge, b: Edge) -> bool:
 
 SHAPE: tuple[Check, ...] = (
     names_are_plain,
-    inputs_exist,
     inputs_fit_kind,
     sides_fit,
     no_cycle,

@@ -80,7 +80,7 @@ def connect(config: ClusterConfig) -> Executor:
     import dask
     from distributed import Client
 
-    from pipeline.executors.dask import DaskExecutor
+    from pipeline.executors.dask import DaskExecutor, IgnoreInterrupt
 
     logging.getLogger("distributed").setLevel(logging.ERROR)
     dask.config.set({"distributed.scheduler.allowed-failures": DEATHS_ALLOWED})
@@ -94,7 +94,10 @@ def connect(config: ClusterConfig) -> Executor:
         except OSError as error:
             raise PipelineError(f"no Dask scheduler answers at {address}: {error}") from error
     cluster = _local(config) if config.kind == "local" else _slurm(config)
-    return DaskExecutor(Client(cluster, set_as_default=False), cluster)
+    client = Client(cluster, set_as_default=False)
+    if config.kind == "local":
+        client.register_plugin(IgnoreInterrupt())
+    return DaskExecutor(client, cluster)
 
 
 def _local(config: ClusterConfig) -> Any:

@@ -117,6 +117,9 @@ class Driver:
         self._units: dict[tuple[int, int], str] = {}  # (level, partition) -> address
         self._files: dict[tuple[int, int], frozenset[str]] = {}
         self._sides: dict[str, str] = {}  # node -> folder
+        self._failed: dict[
+            tuple[str, int], list[Any]
+        ] = {}  # rows that failed in a later round of an exchange
         self._verdicts: dict[str, str] = {}  # Global node -> name of the listing of its verdict files
 
     def run(self) -> Outcome:
@@ -224,6 +227,11 @@ class Driver:
             "label": partition.label,
             "digest": partition.digest if reads else "",
             "parents": parents,
+            "failed": {
+                s.node: failed
+                for s in steps
+                if s.action == "verdict" and (failed := self._failed.get((s.node, partition.number)))
+            },
             "verdicts": {s.node: self._verdicts[s.node] for s in steps if s.action == "verdict"},
             "sides": self._sides_of(s.node for s in steps),
         }
@@ -265,9 +273,12 @@ class Driver:
             for source, account in self.outcome.books.data["nodes"].get(name, {}).items():
                 lost = sum(account["rejected"].values())
                 if lost > limit * account["in"]:
+                    why = ", ".join(
+                        f"{reason} {count}" for reason, count in sorted(account["rejected"].items())
+                    )
                     raise SourceBrake(
                         f"node '{name}' rejected {lost} of {account['in']} rows of source '{source}' "
-                        f"({lost / account['in']:.0%}): {account['rejected']}; mend it, or raise "
+                        f"({lost / account['in']:.0%}): {why}; mend it, or raise "
                         f"nodes.{name}.max_source_loss ({limit})"
                     )
 
@@ -358,8 +369,9 @@ class Driver:
         ]
         emitted, sources = [], {}
         for index, done in self._map(f"{name}: emit {round + 1}", tasks):
+            number = chosen[index].number
+            self._failed.setdefault((name, number), []).extend(done.record["failed"])
             if name in done.record["emitted"]:
-                number = chosen[index].number
                 emitted.append((number, done.record["emitted"][name]["buckets"]))
                 sources[number] = done.address
         return emitted, sources

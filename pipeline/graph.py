@@ -164,7 +164,7 @@ def build(config: Config, registry: Mapping[str, StageRef]) -> tuple[Graph, list
             node.stage,
             ref.target,
             stage,
-            tuple(_edge(i) for i in node.inputs),
+            tuple(as_edge(i) for i in node.inputs),
             node.side,
             node.annotate_only,
             stage.checkpoint if node.checkpoint is None else node.checkpoint,
@@ -189,7 +189,8 @@ def _make_stage(
     return stage, problems
 
 
-def _edge(value: str | EdgeConfig) -> Edge:
+def as_edge(value: str | EdgeConfig) -> Edge:
+    """An input as the file has it: `node`, `node.port`, or a mapping with conditions."""
     if isinstance(value, str):
         node, _, port = value.partition(".")
         return Edge(node, port or "kept")

@@ -9,7 +9,6 @@ import pyarrow as pa
 from pipeline import exchange
 from pipeline.books import Books
 from pipeline.checkpoint import unit_folder
-from pipeline.errors import StageError
 from pipeline.fingerprint import address
 from pipeline.graph import Node
 from pipeline.io.arrow import bounded, read_batches, read_table
@@ -39,41 +38,48 @@ def emit(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
             guard = Guard(journal, plan.run.watchdog_s, task.hard)
             guard.node = name
             tables: list[pa.Table] = []
+            failed: list[Failure] = []
             base = 0
             for batch in bounded(stored, plan.run.batch_rows, plan.run.batch_bytes):
-                tables += _emitted(node, opened, round, batch, base, verdicts, guard)
+                for item in _emitted(node, opened, round, batch, base, verdicts, guard):
+                    (failed if isinstance(item, Failure) else tables).append(item)
                 base += batch.num_rows
             files, emitted = {}, {}
             if any(map(len, tables)):
                 file = emit_file(name, round)
                 files[file], sizes = exchange.write_emitted(scratch / file, tables, plan.run.buckets)
                 emitted[name] = {"buckets": sizes}
-            return finish(scratch, files, {"node": name, "emitted": emitted, "books": Books(0).data})
+            record = {
+                "node": name,
+                "emitted": emitted,
+                "failed": [list(f) for f in failed],
+                "books": Books(0).data,
+            }
+            return finish(scratch, files, record)
 
     return where, run
 
 
 def _emitted(
     node: Node, opened: Any, round: int, batch: pa.RecordBatch, base: int, verdicts: pa.Table, guard: Guard
-) -> Iterator[pa.Table]:
-    """What a batch that begins at row `base` of its partition emits.
+) -> Iterator[pa.Table | Failure]:
+    """What a batch that begins at row `base` of its partition emits; rows that the stage fails on are Failures.
 
-    Raises:
-        StageError: the stage fails on a row. It took the row in round 0, so its verdict is awaited: to leave it
-            out now would let it pass as if it had been compared.
+    Such a row was gathered, so its verdict is awaited: the level that resumes it sets it aside.
     """
 
     def call(part: pa.RecordBatch, start: int) -> pa.Table:
         mine = exchange.rows_between(verdicts, base + start, part.num_rows)
-        return node.stage.emit(part, opened, round, mine)  # type: ignore[attr-defined]
+        table = node.stage.emit(part, opened, round, mine)  # type: ignore[attr-defined]
+        exchange.check_emitted(node.name, table, part.num_rows)
+        return table
 
     for item in isolate(batch, call, guard):
         if isinstance(item, Failure):
-            row = batch.column("id")[item.row].as_py()
-            raise StageError(f"node '{node.name}': emit failed in round {round} on row {row}:\n{item.detail}")
-        start, part, table = item
-        exchange.check_emitted(node.name, table, len(part))
-        yield exchange.moved(table, base + start)
+            yield item._replace(row=base + item.row)
+        else:
+            start, _, table = item
+            yield exchange.moved(table, base + start)
 
 
 def reduce(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:

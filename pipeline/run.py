@@ -25,7 +25,7 @@ from pipeline.errors import PipelineError
 from pipeline.fingerprint import address
 from pipeline.io.store import Store
 from pipeline.plan import Entry, Plan
-from pipeline.quarantine import Guard, Journal
+from pipeline.quarantine import Failure, Guard, Journal
 from pipeline.rounds import emit, reduce, resolve
 from pipeline.tasks import Done, Finish, Loaded, Run, Task, light, load_plan, sides_of, verdicts_of
 from pipeline.unit import LevelUnit, UnitInput
@@ -74,6 +74,7 @@ def level_address(plan: Plan, args: Mapping[str, Any], verdicts: Mapping[str, st
         args["digest"],
         args["parents"],
         args["sides"],
+        args["failed"],
         dict(verdicts),
     )
 
@@ -92,7 +93,8 @@ def _level(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
             Entry(*key.split(".")): f"{unit_folder(parent)}/{key}.arrow"
             for key, parent in args["parents"].items()
         }
-        given = UnitInput(args["level"], args["source"], args["split"], stored, verdicts, resources)
+        failed = {node: [Failure(*f) for f in found] for node, found in args["failed"].items()}
+        given = UnitInput(args["level"], args["source"], args["split"], stored, verdicts, failed, resources)
         with Journal(store, where) as journal:
             unit = LevelUnit(plan, given, store, scratch, Guard(journal, plan.run.watchdog_s, task.hard))
             unit.run()

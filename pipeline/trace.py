@@ -158,7 +158,8 @@ def _nearest(what: str, ids: Sequence[str]) -> list[str]:
     """Ids that differ in a few characters: first from those that share some of the key, then some of the file."""
     head, tail, key = what[:12], what[-6:], what.rpartition("#")[2][:6]
     alike = [name for name in ids if name[-6:] == tail or (len(key) == 6 and key in name)]
-    alike += [name for name in ids if name[:12] == head]
+    file = what.rpartition("#")[0]
+    alike += [name for name in ids if name[:12] == head or (file and f"{file}#" in name)]
     return difflib.get_close_matches(what, list(dict.fromkeys(alike))[:COMPARED], n=3, cutoff=0.5)
 
 

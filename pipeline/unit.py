@@ -7,7 +7,7 @@ so that what it sees does not depend on the batch size.
 
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,6 +40,9 @@ class UnitInput(NamedTuple):
     split: str
     stored: Mapping[Entry, str]  # file in the store for each entry
     verdicts: Mapping[str, pa.Table]  # for each Global node of this level, about this partition
+    failed: Mapping[
+        str, Sequence[Failure]
+    ]  # their rows that failed in a later round, by row of the partition
     resources: Callable[[str], Any]  # opened resource of a node
 
 
@@ -214,17 +217,37 @@ class LevelUnit:
             return
         for batch in self._stored_batches(entry):
             self.ledger.resumed(node, batch)
-
-            def call(part: pa.RecordBatch, start: int, base: int = base) -> Any:
-                mine = exchange.rows_between(verdicts, base + start, part.num_rows)
-                with self._timed(node.name):
-                    marks = node.stage.annotate(part, mine)  # type: ignore[attr-defined]
-                contract.check_marks(node, marks, part.num_rows)
-                return marks
-
-            for _, part, marks in self._isolated(node, batch, call):
-                self._settle(node, part, marks.columns, marks.reject, marks.evidence)
+            for at, run in self._sound_runs(node, batch, base):
+                self._judge(node, run, at, verdicts)
             base += batch.num_rows
+
+    def _sound_runs(
+        self, node: Node, batch: pa.RecordBatch, base: int
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """The batch without rows that failed in a later round, in runs of neighbours; those are set aside."""
+        start = 0
+        for failure in self.given.failed.get(node.name, ()):
+            row = failure.row - base
+            if 0 <= row < batch.num_rows:
+                self.ledger.failed(node, batch.slice(row, 1), failure)
+                if row > start:
+                    yield base + start, batch.slice(start, row - start)
+                start = row + 1
+        if start < batch.num_rows:
+            yield base + start, batch.slice(start)
+
+    def _judge(self, node: Node, batch: pa.RecordBatch, at: int, verdicts: pa.Table) -> None:
+        """Annotate rows of which the first is row `at` of what was gathered."""
+
+        def call(part: pa.RecordBatch, start: int) -> Any:
+            mine = exchange.rows_between(verdicts, at + start, part.num_rows)
+            with self._timed(node.name):
+                marks = node.stage.annotate(part, mine)  # type: ignore[attr-defined]
+            contract.check_marks(node, marks, part.num_rows)
+            return marks
+
+        for _, part, marks in self._isolated(node, batch, call):
+            self._settle(node, part, marks.columns, marks.reject, marks.evidence)
 
     def _gather(self, node: Node, batch: pa.RecordBatch) -> None:
         resource = self.given.resources(node.name)

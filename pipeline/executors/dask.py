@@ -6,11 +6,12 @@ no more than a few hundred.
 """
 
 import queue
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from distributed import Client
+from distributed import Client, WorkerPlugin
 from distributed.client import FutureCancelledError
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
@@ -26,6 +27,16 @@ GRACE_S = (
     20.0  # for running tasks to commit when the run is asked to stop; schedulers kill after 30 s or more
 )
 TRIES = 3  # of a task that fails with an OSError: a network file system may have hiccuped
+
+
+class IgnoreInterrupt(WorkerPlugin):
+    """Ctrl-C reaches every process of a terminal; the driver alone answers it, and lets workers finish."""
+
+    name = "corpusmill-ignore-interrupt"
+
+    def setup(self, worker: Any) -> None:  # noqa: ARG002
+        """Runs once in each worker process."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class DaskExecutor:

@@ -117,3 +117,29 @@ def test_a_worker_killed_from_outside_blames_nobody(tmp_path):
     assert (tmp_path / "died").exists()
     assert fates(result, "failed") == []
     assert len(rows(result.sink("c"))) == 120
+
+
+LATER = """
+version: 1
+run: {{output: {out}, max_error_ratio: 0.5, batch_rows: {batch}}}
+nodes:
+  a: {{stage: read_lines, params: {{folder: {folder}, rows: 50}}}}
+  g: {{stage: count_first_letter, inputs: [a], params: {{boom: "line 1 3"}}}}
+  c: {{stage: write_rows, inputs: [g], params: {{columns: [id, text, group_size]}}}}
+"""
+
+
+@pytest.mark.parametrize("batch", [1, 7, 1024])
+def test_a_row_that_fails_in_a_later_round_of_an_exchange_is_set_aside(tmp_path, batch):
+    """It was gathered in round 0, so it must not pass as if it had been compared, nor stop the run."""
+    config(tmp_path, "")
+    result = run_here(parse(LATER.format(out=tmp_path / "out", folder=tmp_path / "in", batch=batch)))
+    failed = fates(result, "failed")
+    assert sorted(f["id"] for f in failed) == [f"a/p1.txt#{k}" for k in (3, *range(30, 40))]
+    assert {(f["node"], f["reason"]) for f in failed} == {("g", "g.error")}
+    kept = rows(result.sink("c"))
+    assert len(kept) == 120 - 11
+    assert {r["group_size"] for r in kept} == {120}  # counted in round 0; every other row got its verdict
+    assert (
+        run_here(parse(LATER.format(out=tmp_path / "out", folder=tmp_path / "in", batch=batch))).executed == 0
+    )

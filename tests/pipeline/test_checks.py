@@ -158,6 +158,13 @@ def test_all_problems_at_once_in_the_order_of_their_lines():
     assert set(lines) == {4, 5, 6, 7}
 
 
+def test_a_node_without_a_stage_still_has_its_inputs_checked():
+    assert problems(GOOD + "  b: {stage: mesure, inputs: [aa]}\n  c: {stage: write_rows, inputs: [b]}\n") == [
+        "bad.yaml:5: node 'b' reads 'aa', which does not exist; did you mean 'a'?",
+        "bad.yaml:5: nodes.b.stage: no stage is called 'mesure'; did you mean 'measure'?",
+    ]
+
+
 def test_two_bad_nodes_of_one_kind_are_both_reported():
     found = problems(
         GOOD

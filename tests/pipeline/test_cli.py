@@ -1,5 +1,6 @@
 """The command line: what it prints, its exit codes, signals, and that `--help` loads next to nothing."""
 
+import io
 import json
 import os
 import re
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 from pipeline import __version__, api, models
 from pipeline.api import open_run
 from pipeline.catalog import explain_stage, list_stages
-from pipeline.cli import app
+from pipeline.cli import _json, app
 from pipeline.registry import load_class
 from stages.registry import STAGES
 from tests.support.corpora import FULL, write_corpus
@@ -301,6 +302,19 @@ def test_a_file_that_cannot_be_written(command, tmp_path, monkeypatch):
     result = invoke(*command, "--output", target)
     assert result.exit_code == 2
     assert result.stderr == f"{target}: cannot be written: No such file or directory\n"
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8"])
+def test_json_is_whole_in_any_encoding(encoding, monkeypatch):
+    """An escape for a letter beyond the first 65,536 is no JSON, unless JSON makes it."""
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="backslashreplace")
+    monkeypatch.setattr(sys, "stdout", out)
+    value = {"text": "naïve 海 😀"}
+    out.write(_json(value))
+    out.flush()
+    written = out.buffer.getvalue().decode(encoding)
+    assert json.loads(written) == value
+    assert ("😀" in written) == (encoding == "utf-8")
 
 
 def test_models(tmp_path, monkeypatch):

@@ -52,6 +52,14 @@ def test_as_text(runs):
     assert line.split()[-1].startswith("+")
 
 
+def test_the_text_leaves_out_what_the_nodes_above_have_told(runs):
+    told = {tuple(line.split()[:2]) for line in diff_text(*runs).split("counts:")[1].split("\n") if line}
+    everything = {(row["node"], row["what"]) for row in diff_runs(*runs)["counts"]}
+    assert ("loud", "in") in everything
+    assert ("loud", "kept") in told
+    assert not {what for _, what in told} & {"in", "bytes_in"}
+
+
 def test_a_node_that_only_one_has(runs):
     report = runs[0].read_json("report.json")
     less = copy.deepcopy(report)

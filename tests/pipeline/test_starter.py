@@ -8,9 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from pipeline.api import check, parse
+from pipeline.api import check, load_config, parse, run
 from pipeline.errors import ConfigError
+from pipeline.executors.local import LocalExecutor
 from pipeline.starter import first_record, inputs_of, is_dialogue, reader_of, starter_config
+from shards.verify import verify
 from tests.support.data import SAMPLES
 
 ARTICLE = {"doc_id": "7", "content": "A long article about rye.", "uri": "http://a.example/", "note": "x"}
@@ -184,3 +186,24 @@ def test_what_it_refuses(tmp_path, names, message):
     write(tmp_path / "chat.jsonl", jsonl(CHAT))
     with pytest.raises(ConfigError, match=message):
         starter_config([str(tmp_path / n) for n in names])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["web/plain.warc.gz"], ["docs/library.jsonl.gz"], ["html"], ["docs/books.parquet"], ["dialogues"]],
+    ids=" ".join,
+)
+def test_what_it_makes_of_the_samples_runs(arguments, tmp_path):
+    """To shards that have rows, with the text of every document that came in accounted for."""
+    file = tmp_path / "starter.yaml"
+    file.write_text(starter_config([str(SAMPLES / a) for a in arguments]), "utf-8")
+    result = run(load_config(file, [f"run.output={tmp_path / 'out'}"]), executor=LocalExecutor())
+    sinks = result.report["sinks"]
+    assert sinks["shards"] > 0
+    assert verify(result.sink("shards")) == []
+    read = sum(result.report["sources"].values())
+    rejected = sum(sum(n["total"]["rejected"].values()) for n in result.report["nodes"])
+    made = sum(n["total"]["made"] for n in result.report["nodes"])
+    assert read + made == sinks["shards"] + rejected
+    assert sinks["why"] == rejected
+    assert result.report["failed"] == {}

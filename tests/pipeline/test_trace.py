@@ -192,3 +192,17 @@ def test_documents_that_a_word_fits_are_told_apart(run):
     heads = [i for i, line in enumerate(both) if not line.startswith(" ") and line]
     assert [both[i] for i in heads] == [f"docs/a.jsonl#d{i}" for i in range(3)]
     assert all(both[i - 1] == "" for i in heads[1:])
+
+
+@pytest.mark.parametrize(
+    ("what", "nearest"),
+    [
+        ("docs/a.jsonl#d7", "docs/a.jsonl#d0"),
+        ("a.jsonl#shrt", "docs/a.jsonl#short"),
+        ("dcs/a.jsonl#short", "docs/a.jsonl#short"),
+    ],
+)
+def test_the_nearest_is_found_by_key_and_by_file(run, what, nearest):
+    with pytest.raises(DataError) as caught:
+        trace(run, what)
+    assert f"\n  {nearest}" in str(caught.value)
