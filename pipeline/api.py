@@ -21,7 +21,8 @@ from pipeline.books import check_run
 from pipeline.checkpoint import unit_folder
 from pipeline.checks import run_checks, warnings
 from pipeline.cluster import ClusterConfig, connect
-from pipeline.config import Config, load_config, parse
+from pipeline.config import Config, parse
+from pipeline.config import load_config as read_config
 from pipeline.drive import Driver, Outcome, Partition, Progress, cut
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.executors import Executor
@@ -69,6 +70,29 @@ class Quiet:
 
     def end(self) -> None:
         """It is over."""
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a config file.
+
+    Args:
+        path: of the YAML file.
+        overrides: `path.to.value=yaml`, as given with --set.
+
+    Raises:
+        ConfigError: the file is missing or ill-formed; with what is wrong about its nodes beside that, where
+            they can be judged.
+    """
+    try:
+        return read_config(path, overrides)
+    except ConfigError as error:
+        if error.partial is None:
+            raise
+        try:
+            check(error.partial)
+        except ConfigError as more:
+            raise ConfigError([*error.problems, *more.problems]) from error
+        raise
 
 
 def check(config: Config, registry: Mapping[str, StageRef] | None = None) -> tuple[Graph, list[str]]:

@@ -200,8 +200,21 @@ def parse(text: str, file: str = "<config>", overrides: Sequence[str] = ()) -> C
     model, faults = validate(PipelineConfig, data, ())
     problems += locate(faults, document.lines, file)
     if problems:
-        raise ConfigError(problems)
+        refusal = ConfigError(problems)
+        refusal.partial = _nodes_alone(data, faults, document.lines, file)
+        raise refusal
     return Config(model, data, document.lines, file)
+
+
+def _nodes_alone(
+    data: dict[str, Any], faults: Sequence[Problem], lines: Mapping[yaml12.Path, int], file: str
+) -> Config | None:
+    """The config with default settings, where only its settings are at fault: its nodes can still be checked."""
+    if any(fault.path[:1] == ("nodes",) for fault in faults):
+        return None
+    rest = {"version": 1, "nodes": data.get("nodes")}
+    model, more = validate(PipelineConfig, rest, ())
+    return None if more else Config(model, rest, lines, file)
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:

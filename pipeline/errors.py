@@ -15,6 +15,7 @@ Messages read *where: what is wrong, with the value; what to write instead.*
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 
 class PipelineError(Exception):
@@ -26,6 +27,7 @@ class ConfigError(PipelineError):
 
     def __init__(self, problems: Sequence[str] | str) -> None:
         self.problems = [problems] if isinstance(problems, str) else list(problems)
+        self.partial: Any = None  # what of the config can still be checked, if anything
         super().__init__("\n".join(self.problems))
 
     def __reduce__(self) -> tuple[type["ConfigError"], tuple[list[str]]]:

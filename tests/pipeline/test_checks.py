@@ -224,3 +224,20 @@ def test_warnings_about_routes():
         "w.yaml:4: node 'a': every reader chooses by value; rows that none chooses go unread (they are counted)",
         "w.yaml:5: nodes 'b' and 'c' may both read the same rows of 'a'",
     ]
+
+
+def test_a_wrong_setting_does_not_hide_what_is_wrong_with_the_nodes(tmp_path):
+    from pipeline.api import load_config
+
+    file = tmp_path / "bad.yaml"
+    file.write_text(
+        "version: 1\nrun: {sed: 3}\nnodes:\n  a: {stage: read_jsonl, params: {pats: x}}\n  b: {stage: write_jsonl, inputs: [c]}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_config(file)
+    assert [p.removeprefix(f"{file}:") for p in caught.value.problems] == [
+        "2: run.sed: unknown name; did you mean 'seed'?",
+        "4: nodes.a.params.paths: is missing; write a value for it",
+        "4: nodes.a.params.pats: unknown name; did you mean 'paths'?",
+        "5: node 'b' reads 'c', which does not exist; known: a",
+    ]
