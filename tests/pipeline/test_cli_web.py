@@ -239,7 +239,7 @@ def test_a_scheduler_that_does_not_answer_is_worth_another_try(tmp_path, monkeyp
     )
     assert result.exit_code == 1
     assert "failed: no Dask scheduler answers at tcp://127.0.0.1:9" in result.stderr
-    assert "no task was finished. To start again:\n  corpusmill " in result.stderr
+    assert "no task was finished. To start again:\n  corpusmill" in result.stderr
 
 
 # --- encodings --------------------------------------------------------------------------------------
