@@ -33,7 +33,6 @@ class Identity:
         return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([*IDENTITY, *written]))
 
     def _distinct(self, ids: pa.Array, hashes: pa.Array) -> tuple[pa.Array, pa.Array]:
-        before = len(self._seen)
         digests = hashes.to_pylist()
         new = set(digests)
         if len(new) == len(digests) and self._seen.keys().isdisjoint(new):
@@ -44,7 +43,6 @@ class Identity:
             count = self._seen[digest] = self._seen.get(digest, 0) + 1
             if count > 1:
                 names[i] = f"{names[i]}~{count}"
-        assert len(self._seen) >= before
         return pa.array(names, pa.string()), id_hashes(names)
 
     @staticmethod

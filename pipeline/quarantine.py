@@ -15,7 +15,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
 
@@ -192,16 +192,3 @@ class _Watchdog:
 
     def _interrupt(self) -> None:
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._target), ctypes.py_object(Timeout))
-
-
-def failure_table(failures: list[Failure]) -> dict[str, Any]:
-    """Failures as columns: row, error, detail.
-
-    >>> failure_table([Failure(3, "ValueError", "...")])
-    {'row': [3], 'error': ['ValueError'], 'detail': ['...']}
-    """
-    return {
-        "row": [f.row for f in failures],
-        "error": [f.error for f in failures],
-        "detail": [f.detail for f in failures],
-    }

@@ -29,7 +29,7 @@ from pipeline.quarantine import Failure, Guard, isolate
 from pipeline.rows import chosen, with_columns, with_nulls
 from pipeline.schema import EVIDENCE, REJECTED_BY, hash_fractions
 from pipeline.spool import Spool
-from pipeline.stage import Damage
+from pipeline.stage import Damage, Marks
 
 
 class UnitInput(NamedTuple):
@@ -196,17 +196,24 @@ class LevelUnit:
             else:
                 yield item
 
-    def _annotate(self, node: Node, batch: pa.RecordBatch) -> None:
-        resource = self.given.resources(node.name)
+    def _mark(
+        self, node: Node, batch: pa.RecordBatch, annotate: Callable[[pa.RecordBatch, int], Marks]
+    ) -> None:
+        """Have rows annotated, and settle what was said of each."""
 
-        def call(part: pa.RecordBatch, _: int) -> Any:
+        def call(part: pa.RecordBatch, start: int) -> Marks:
             with self._timed(node.name):
-                marks = node.stage.annotate(part, resource)  # type: ignore[attr-defined]
+                marks = annotate(part, start)
             contract.check_marks(node, marks, part.num_rows)
             return marks
 
         for _, part, marks in self._isolated(node, batch, call):
             self._settle(node, part, marks.columns, marks.reject, marks.evidence)
+
+    def _annotate(self, node: Node, batch: pa.RecordBatch) -> None:
+        resource = self.given.resources(node.name)
+        stage: Any = node.stage
+        self._mark(node, batch, lambda part, _: stage.annotate(part, resource))
 
     def _verdict(self, node: Node) -> None:
         """A Global node's second pass over the rows it gathered."""
@@ -238,16 +245,12 @@ class LevelUnit:
 
     def _judge(self, node: Node, batch: pa.RecordBatch, at: int, verdicts: pa.Table) -> None:
         """Annotate rows of which the first is row `at` of what was gathered."""
+        stage: Any = node.stage
 
-        def call(part: pa.RecordBatch, start: int) -> Any:
-            mine = exchange.rows_between(verdicts, at + start, part.num_rows)
-            with self._timed(node.name):
-                marks = node.stage.annotate(part, mine)  # type: ignore[attr-defined]
-            contract.check_marks(node, marks, part.num_rows)
-            return marks
+        def annotate(part: pa.RecordBatch, start: int) -> Any:
+            return stage.annotate(part, exchange.rows_between(verdicts, at + start, part.num_rows))
 
-        for _, part, marks in self._isolated(node, batch, call):
-            self._settle(node, part, marks.columns, marks.reject, marks.evidence)
+        self._mark(node, batch, annotate)
 
     def _gather(self, node: Node, batch: pa.RecordBatch) -> None:
         resource = self.given.resources(node.name)
