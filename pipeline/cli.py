@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import wraps
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
@@ -341,6 +342,30 @@ def version() -> None:
     from pipeline import __version__
 
     say(__version__)
+
+
+def add_commands(group: str = "corpusmill.commands") -> None:
+    """Add what packages offer beside the engine, such as training a model: entry points, name = function.
+
+    A function states its options as typer's do and raises PipelineError for what its user did wrong; its
+    module is loaded with the program, so it imports what it needs when it is called.
+    """
+    from importlib.metadata import entry_points
+
+    for point in sorted(entry_points(group=group)):
+        app.command(point.name)(_reporting(point.load()))
+
+
+def _reporting(command: Callable[..., None]) -> Callable[..., None]:
+    @wraps(command)
+    def reporting(**options: Any) -> None:
+        with reported():
+            command(**options)
+
+    return reporting
+
+
+add_commands()
 
 
 def main() -> None:

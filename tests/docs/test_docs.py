@@ -263,7 +263,7 @@ def spoken(page):
     """Commands that a page's code mentions, as one or two words."""
     code = [b.body for b in blocks(page) if b.language == "sh"]
     code += [c for c in re.findall(r"`([^`\n]+)`", without_blocks(page)) if "import" not in c]
-    return re.findall(r"(?:^|\s|/)corpusmill ([a-z]+)(?: ([a-z]+))?", "\n".join(code), re.MULTILINE)
+    return re.findall(r"(?:^|\s|/)corpusmill ([a-z][a-z-]*)(?: ([a-z]+))?", "\n".join(code), re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda p: str(p.relative_to(ROOT)))

@@ -1,5 +1,6 @@
 """The command line: what it prints, its exit codes, signals, and that `--help` loads next to nothing."""
 
+import importlib.metadata
 import io
 import json
 import os
@@ -9,14 +10,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Annotated, NamedTuple
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
-from pipeline import __version__, api, models
+from pipeline import __version__, api, cli, models
 from pipeline.api import open_run
 from pipeline.catalog import explain_stage, list_stages
 from pipeline.cli import _json, app
+from pipeline.errors import PipelineError
 from pipeline.registry import load_class
 from stages.registry import STAGES
 from tests.support.corpora import FULL, write_corpus
@@ -429,3 +433,40 @@ print([m for m in ("dask", "distributed", "datasets", "trafilatura") if m in sys
         [sys.executable, "-c", code, str(config)], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+# --- commands of packages
+
+
+@pytest.fixture
+def packaged(monkeypatch):
+    """A command that a package offers, in the program until the end of the test."""
+
+    class Point(NamedTuple):
+        name: str
+
+        def load(self):
+            return count_lamps
+
+    def count_lamps(lamps: Annotated[int, typer.Option(help="how many")] = 3) -> None:
+        """Count lamps."""
+        if lamps < 0:
+            raise PipelineError(f"lamps: {lamps} is below 0; write a number of lamps")
+        typer.echo(f"{lamps} lamps")
+
+    before = list(app.registered_commands)
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [Point("count-lamps")])
+    cli.add_commands("anything")
+    yield
+    app.registered_commands[:] = before
+
+
+def test_a_package_can_add_a_command(packaged):
+    assert invoke("count-lamps", "--lamps", 4).output == "4 lamps\n"
+    assert "Count lamps." in invoke("--help").output
+
+
+def test_what_such_a_command_raises_is_told_as_ours(packaged):
+    result = invoke("count-lamps", "--lamps", -1)
+    assert result.exit_code == 1
+    assert result.stderr == "failed: lamps: -1 is below 0; write a number of lamps\n"
