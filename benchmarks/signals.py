@@ -27,7 +27,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the oracle lives
 import pyarrow as pa
 
 from stages.filters.gopher import GopherRepetition, GopherRules
-from stages.signals.text import BULLETS, STOP_WORDS, TERMINALS, count_signals, text_signals
+from stages.signals import _counts
+from stages.signals.text import STOP_WORDS, count_signals, text_signals
 from tests.stages.signals.oracle import counts_of, duplicate_ngram_chars, repeats, top_ngram_chars
 
 FILES = ("nltk_gutenberg", "nltk_state_union", "nltk_inaugural")
@@ -79,7 +80,7 @@ def signals_only(column):
 
 def plain(documents):
     """The oracle's counts; the thresholds on top cost nothing beside them."""
-    return [counts_of(text, STOP_WORDS, BULLETS, TERMINALS) for text in documents]
+    return [counts_of(text, STOP_WORDS, _counts) for text in documents]
 
 
 def split(documents):

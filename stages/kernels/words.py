@@ -157,12 +157,8 @@ def scan_words(data, start, end, kinds, folded, quick, gaps, hashes, starts, end
     i = start
     while i < end:
         at = i
-        if data[i] < 0x80:
-            point = np.int64(data[i])
-            i += 1
-        else:
-            point, size = decode(data, i)
-            i += size
+        point, size = decode(data, i)
+        i += size
         if point < LIMIT:
             kind, low = np.int64(kinds[point]), np.uint64(folded[point])
         else:  # planes 2 and 3 are Han; plane 14 holds tags and variation selectors

@@ -14,44 +14,25 @@ slower (reference counting of every array on every character).
 import numpy as np
 from numba import njit
 
-from stages.kernels.unicode import LETTER, LIMIT, MARK, SPACE, UNSPACED, WORD, decode
-from stages.signals._ngram_kernels import (
-    BASE,
-    DUPLICATE_SIZES,
-    PASSES,
-    TOP_SIZES,
-    add,
-    count_ngrams,
-    mask_for,
-    mix,
-    new_table,
+from stages.kernels.unicode import DIGIT, LETTER, LIMIT, MARK, SPACE, UNSPACED, UPPER, WORD, decode
+from stages.signals._counts import (
+    BULLET,
+    CLOSER,
+    COUNTED,
+    LOWER,
+    STOP,
+    TERMINAL,
+    UNIQUE,
+    WIDE_STOP,
+    WIDTH,
+    WORDS,
 )
+from stages.signals._ngram_kernels import BASE, PASSES, add, count_ngrams, mask_for, mix, new_table
 
-# What a character can be beyond its Unicode class: bits above the eight of char_classes().
-BULLET, TERMINAL, COUNTED = 1 << 8, 1 << 9, 1 << 10
 SHORT_LINE_CHARS = 30  # FineWeb: a line of at most 30 characters is short
 FULL_STOP, HASH_SIGN, BRACE, ELLIPSIS, NEWLINE = 0x2E, 0x23, 0x7B, 0x2026, 0x0A
-
-COUNTS = (
-    *(
-        "chars",
-        "words",
-        "words_and_symbols",
-        "word_chars",
-        "spaced_words",
-        "spaced_word_chars",
-        "max_word_chars",
-    ),
-    *("alpha_words", "stop_words", "hashes", "ellipses", "braces", "newlines"),
-    *("lines", "line_chars", "bullet_lines", "ellipsis_lines", "terminal_lines", "short_lines"),
-    *("duplicate_lines", "duplicate_line_chars"),
-    *("paragraphs", "duplicate_paragraphs", "duplicate_paragraph_chars"),
-    *(f"top_{n}gram_chars" for n in TOP_SIZES),
-    *(f"duplicate_{n}gram_chars" for n in DUPLICATE_SIZES),
-)
-WIDTH = len(COUNTS)
-WORDS = COUNTS.index("words")
-NGRAMS = COUNTS.index("top_2gram_chars")
+SYLLABIC_END = 0x2000  # unspaced scripts below it (Thai, Lao, Khmer, Myanmar) write syllables, not words
+JAVASCRIPT, LOREM, IPSUM = range(3)  # where their hashes stand in `known`
 
 _BASIS = np.uint64(0xCBF29CE484222325)
 _PRIME = np.uint64(0x100000001B3)
@@ -84,14 +65,28 @@ def hash_word(points):
     return mix(h)
 
 
+@njit(inline="always")
+def _is_kana(point):
+    return (
+        0x3040 <= point <= 0x30FF
+        or 0x31F0 <= point <= 0x31FF
+        or 0xFF66 <= point <= 0xFF9F
+        or 0x1B000 <= point <= 0x1B16F
+    )
+
+
 @njit(cache=True, nogil=True)
-def _scan(data, start, end, kinds, lower, stops, stop_bits, table, mark, mask, hashes, ends, out):
+def _scan(data, start, end, kinds, lower, stops, stop_bits, known, table, mark, mask, hashes, ends, out):
     """Characters, words, lines and paragraphs of data[start:end] into `out`.
 
     Fills hashes[k] with the polynomial hash of the first k words and ends[k] with their length in characters.
     """
     chars = words = wordless = words_before = spaced = spaced_chars = longest = alpha = 0
-    signs = ellipses = braces = newlines = 0
+    kana = syllabic = all_caps = stop_uses = lorems = sentences = 0
+    visible = uppers = lowers = digits = signs = ellipses = braces = newlines = 0
+    scripts = numeric = capital = line_upper = line_lower = line_digits = line_class = script_word = 0
+    begin, previous, before = np.int64(0), np.int64(0), np.int64(0)
+    stopped = pending = in_sentence = after_lorem = False
     lines = line_chars = bullets = trailing = terminal = short = same_lines = same_line_chars = 0
     paragraphs = same_paragraphs = same_paragraph_chars = 0
     found = np.uint64(0)
@@ -107,12 +102,8 @@ def _scan(data, start, end, kinds, lower, stops, stop_bits, table, mark, mask, h
             i += 1
         else:
             chars += 1
-            if data[i] < 0x80:
-                point = np.int64(data[i])
-                i += 1
-            else:
-                point, size = decode(data, i)
-                i += size
+            point, size = decode(data, i)
+            i += size
         if point < LIMIT:
             kind, low = np.int64(kinds[point]), np.int64(lower[point])
         else:
@@ -134,21 +125,31 @@ def _scan(data, start, end, kinds, lower, stops, stop_bits, table, mark, mask, h
             ends[words] = ends[words - 1] + word_length
             alpha += 1 if word_class & LETTER else 0
             longest = max(longest, word_length)
+            all_caps += 1 if word_class & (UPPER | LOWER) == UPPER else 0
             if state == _SPACED:
                 spaced += 1
                 spaced_chars += word_length
+            elif begin < SYLLABIC_END:
+                syllabic += 1
+            elif _is_kana(begin):
+                kana += 1
+            lorems += 1 if after_lorem and mixed == known[IPSUM] else 0
+            after_lorem = mixed == known[LOREM]
+            script_word |= mixed == known[JAVASCRIPT]
             if (stop_bits >> (mixed & np.uint64(63))) & np.uint64(1):
                 for k in range(stops.size):
                     if stops[k] == mixed:
                         found |= np.uint64(1) << np.uint64(k)
+                        stop_uses += 1
         if state != _NONE and after == _NONE:  # white space ends a stretch of tokens
             wordless += 1 if words == words_before else 0
             words_before = words
         state = after
         if begins:
-            length, word_length, word_class, h = 0, 0, 0, _BASIS
+            length, word_length, word_class, h, begin = 0, 0, 0, _BASIS, point
         if kind & SPACE:
-            dots = 0
+            pending |= stopped
+            dots, previous, before, stopped = 0, 0, 0, False
             if point != NEWLINE:
                 if line_run:
                     line_run += 1
@@ -162,6 +163,12 @@ def _scan(data, start, end, kinds, lower, stops, stop_bits, table, mark, mask, h
                 terminal += 1 if last & TERMINAL else 0
                 trailing += 1 if last_dots >= 3 or last_dots < 0 else 0
                 short += 1 if line_length <= SHORT_LINE_CHARS else 0
+                scripts += script_word
+                numeric += 1 if line_digits and line_class & LETTER == 0 else 0
+                capital += 1 if line_upper > line_lower else 0
+                uppers += line_upper
+                lowers += line_lower
+                digits += line_digits
                 if table.seen[add(table, mark, mask, mix(line_hash))] > 1:
                     same_lines += 1
                     same_line_chars += line_length
@@ -174,17 +181,38 @@ def _scan(data, start, end, kinds, lower, stops, stop_bits, table, mark, mask, h
                     same_paragraph_chars += paragraph_chars
                 paragraph_chars, paragraph_hash = 0, _PARAGRAPH
             line_run, line_length, line_h, first = 0, 0, _BASIS, 0
+            line_upper = line_lower = line_digits = line_class = script_word = 0
             continue
-        # --- a visible character: its word and its line
+        # --- a visible character: its sentence, its word and its line
+        visible += 1
+        if pending:
+            if kind & LOWER == 0 and in_sentence:
+                sentences += 1
+                in_sentence = False
+            pending = False
+        if kind & WORD:
+            in_sentence, stopped = True, False
+        elif kind & STOP:
+            # after an initial (J. Smith, U.S. law) a full stop ends no sentence
+            stopped |= point != FULL_STOP or previous & UPPER == 0 or before & WORD != 0
+        elif kind & WIDE_STOP:
+            sentences += 1 if in_sentence else 0
+            in_sentence = stopped = False
+        elif kind & CLOSER == 0:
+            stopped = False
         if state != _NONE and (length or kind & WORD):
             length += 1
             h = (h ^ np.uint64(low)) * _PRIME
             if kind & WORD:
                 word_length, word_hash = length, h
                 word_class |= kind
+        line_class |= kind
+        line_upper += (kind & UPPER) != 0
+        line_lower += (kind & LOWER) != 0
+        line_digits += (kind & DIGIT) != 0
         if line_run == 0:
             first = kind
-        last = kind
+        before, previous, last = previous, kind, kind
         line_run += 1
         line_h = (line_h ^ np.uint64(point)) * _PRIME
         line_length, line_hash = line_run, line_h
@@ -206,9 +234,11 @@ def _scan(data, start, end, kinds, lower, stops, stop_bits, table, mark, mask, h
         found &= found - np.uint64(1)
         distinct += 1
     row = (
-        *(chars, words, words + wordless, ends[words], spaced, spaced_chars, longest, alpha, distinct),
+        *(chars, words, words + wordless, ends[words], spaced, spaced_chars, kana, syllabic, longest, alpha),
+        *(all_caps, distinct, stop_uses, lorems, sentences + in_sentence, visible, uppers, lowers, digits),
         *(signs, ellipses, braces, newlines - 1),
-        *(lines, line_chars, bullets, trailing, terminal, short, same_lines, same_line_chars),
+        *(lines, line_chars, bullets, trailing, terminal, short, scripts, numeric, capital),
+        *(same_lines, same_line_chars),
         *(paragraphs, same_paragraphs, same_paragraph_chars),
     )
     for k in range(len(row)):
@@ -216,21 +246,22 @@ def _scan(data, start, end, kinds, lower, stops, stop_bits, table, mark, mask, h
 
 
 @njit(cache=True, nogil=True)
-def count_text(data, offsets, kinds, lower, stops):
+def count_text(data, offsets, kinds, lower, stops, known):
     """All of COUNTS for each row of a text column, in time linear in its bytes.
 
     Args:
         data: uint8, the bytes of all texts, from text_buffers().
         offsets: int64, one more than rows, from text_buffers().
-        kinds: uint16, char_classes() with BULLET, TERMINAL and COUNTED added.
+        kinds: uint16, char_kinds().
         lower: int32, lower_table().
         stops: uint64, hash_word() of at most 64 stop words.
+        known: uint64, hash_word() of `javascript`, `lorem`, `ipsum`.
 
     Returns:
-        int64, shape (rows, WIDTH).
+        counts int64, shape (rows, WIDTH); float64, sum of c ln c over the counts c of each row's words.
     """
     rows = offsets.size - 1
-    out = np.zeros((rows, WIDTH), np.int64)
+    out, logs = np.zeros((rows, WIDTH), np.int64), np.zeros(rows, np.float64)
     hashes, ends = np.empty(0, np.uint64), np.empty(0, np.int64)
     slots, runs, may_repeat = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.bool_)
     table, mark = new_table(64), 1
@@ -247,7 +278,7 @@ def count_text(data, offsets, kinds, lower, stops):
         mask = mask_for(lines + 1)  # full lines and paragraphs together, since a blank line parts paragraphs
         if mask >= table.keys.size:
             table = new_table(mask + 1)
-        _scan(data, start, end, kinds, lower, stops, stop_bits, table, mark, mask, hashes, ends, out[row])
+        _scan(data, start, end, kinds, lower, stops, stop_bits, known, table, mark, mask, hashes, ends, out[row])
         words = out[row, WORDS]
         if words > slots.size:
             slots, runs = np.empty(2 * words, np.int64), np.empty(2 * words, np.int64)
@@ -255,7 +286,7 @@ def count_text(data, offsets, kinds, lower, stops):
         mask = mask_for(words)
         if mask >= table.keys.size:
             table = new_table(mask + 1)
-        ngrams = out[row, NGRAMS:]
-        count_ngrams(words, hashes, ends, may_repeat, slots, runs, table, mark + 1, mask, ngrams)
+        counts = out[row, UNIQUE:]
+        logs[row] = count_ngrams(words, hashes, ends, may_repeat, slots, runs, table, mark + 1, mask, counts)
         mark += 1 + PASSES
-    return out
+    return out, logs

@@ -13,7 +13,7 @@ from numba import njit
 
 TOP_SIZES = (2, 3, 4)
 DUPLICATE_SIZES = (5, 6, 7, 8, 9, 10)
-PASSES = len(TOP_SIZES) + len(DUPLICATE_SIZES)
+PASSES = 1 + len(TOP_SIZES) + len(DUPLICATE_SIZES)
 BASE = np.uint64(0x9E3779B97F4A7C15)  # odd: the base of the word polynomial
 
 
@@ -62,6 +62,30 @@ def add(table, mark, mask, key):
     return slot
 
 
+_KNOWN_LOGS = 1 << 12
+# c ln c: an entropy needs one for each occurrence of each word, and most counts are small
+_LOGS = np.array([0.0, *(c * np.log(c) for c in range(1, _KNOWN_LOGS))])
+
+
+@njit(inline="always")
+def _c_log_c(count):
+    return _LOGS[count] if count < _KNOWN_LOGS else count * np.log(count)
+
+
+@njit(cache=True, nogil=True)
+def _count_words(words, hashes, may_repeat, slots, table, mark, mask):
+    """Distinct words, and the sum of c ln c over their counts; sets `may_repeat` where a word occurs again."""
+    unique, total = 0, 0.0
+    for i in range(words):
+        slots[i] = add(table, mark, mask, hashes[i + 1] - hashes[i] * BASE)
+        count = table.seen[slots[i]]
+        unique += count == 1
+        total += _c_log_c(count) - _c_log_c(count - 1)
+    for i in range(words):
+        may_repeat[i] = table.seen[slots[i]] > 1
+    return unique, total
+
+
 @njit(cache=True, nogil=True)
 def _power(n):
     power = np.uint64(1)
@@ -108,16 +132,16 @@ def _duplicate_ngram(n, words, hashes, ends, runs, table, mark, mask):
 
 @njit(cache=True, nogil=True)
 def count_ngrams(words, hashes, ends, may_repeat, slots, runs, table, mark, mask, out):
-    """Repeated n-grams of 2 to 10 words in characters, into out[0:9]; uses the PASSES marks from `mark` on.
+    """Distinct words into out[0], repeated n-grams of 2 to 10 words in characters into out[1:10].
 
-    An n-gram repeats only where both (n-1)-grams in it repeat, which leaves little to look at in plain text.
+    Uses the PASSES marks from `mark` on. An n-gram repeats only where both (n-1)-grams in it repeat, which
+    leaves little to look at in plain text. Returns the sum of c ln c over the counts of words.
     """
-    may_repeat[:words] = True
+    out[0], total = _count_words(words, hashes, may_repeat, slots, table, mark, mask)
     for n in TOP_SIZES:
-        out[n - 2] = _top_ngram(n, words, hashes, ends, may_repeat, slots, table, mark + n - 2, mask)
-        if n < TOP_SIZES[-1]:
-            for i in range(words - 1):
-                may_repeat[i] = may_repeat[i] and may_repeat[i + 1]
+        for i in range(words - 1):
+            may_repeat[i] = may_repeat[i] and may_repeat[i + 1]
+        out[n - 1] = _top_ngram(n, words, hashes, ends, may_repeat, slots, table, mark + n - 1, mask)
     run = longest = 0
     for i in range(words - 1, -1, -1):  # how many repeated 4-grams start in a row at each word
         run = run + 1 if may_repeat[i] else 0
@@ -125,4 +149,5 @@ def count_ngrams(words, hashes, ends, may_repeat, slots, runs, table, mark, mask
         longest = max(longest, run)
     for n in DUPLICATE_SIZES:
         if longest > n - 4:
-            out[n - 2] = _duplicate_ngram(n, words, hashes, ends, runs, table, mark + n - 2, mask)
+            out[n - 1] = _duplicate_ngram(n, words, hashes, ends, runs, table, mark + n - 1, mask)
+    return total

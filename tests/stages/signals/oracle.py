@@ -4,6 +4,8 @@ Only two definitions are taken from the product: which blocks are written withou
 bullets and terminal marks. Everything else is said again here, from docs/signals.md.
 """
 
+import math
+import re
 import unicodedata
 from collections import Counter
 
@@ -70,6 +72,65 @@ def words_of(text):
     return [("".join(map(lower, word)), spaced) for word, spaced in stripped if word]
 
 
+def case_of(text):
+    """How many letters are upper case, and how many lower or title case."""
+    kinds = Counter(unicodedata.category(char) for char in text)
+    return kinds["Lu"], kinds["Ll"] + kinds["Lt"]
+
+
+def is_all_caps(word):
+    upper, lower_or_title = case_of(word)
+    return upper > 0 and lower_or_title == 0
+
+
+def is_numeric(line):
+    kinds = set(map(category, line))
+    return "N" in kinds and "L" not in kinds
+
+
+def ends_sentence(chunk, stops, closers):
+    """Is there a stop mark among the marks at the end? A full stop behind an initial is none."""
+    for k in range(len(chunk) - 1, -1, -1):
+        char = chunk[k]
+        if char not in stops and char not in closers:
+            return False
+        initial = k > 0 and unicodedata.category(chunk[k - 1]) == "Lu"
+        initial = initial and (k == 1 or category(chunk[k - 2]) not in WORDLIKE)
+        if char in stops and not (char == "." and initial):
+            return True
+    return False
+
+
+def sentences_of(text, stops, closers, wide_stops):
+    """Sentences that have a letter or digit; the rest at the end of the text is one."""
+    ended, has_words = 0, False
+    chunks = text.split()
+    for k, chunk in enumerate(chunks):
+        parts = re.split(f"[{wide_stops}]", chunk)
+        for part in parts:
+            if part is not parts[0] and has_words:
+                ended, has_words = ended + 1, False
+            has_words = has_words or any(category(char) in WORDLIKE for char in part)
+        goes_on = k + 1 < len(chunks) and unicodedata.category(chunks[k + 1][0]) in ("Ll", "Lt")
+        if has_words and not goes_on and ends_sentence(parts[-1], stops, closers):
+            ended, has_words = ended + 1, False
+    return ended + has_words
+
+
+def entropy_of(words):
+    """Nats; None without words."""
+    total = len(words)
+    return -sum(c / total * math.log(c / total) for c in Counter(words).values()) if total else None
+
+
+def script_of(word):
+    """What an unspaced character belongs to."""
+    kana = ("HIRAGANA", "KATAKANA", "HENTAIGANA", "HALFWIDTH KATAKANA", "COMBINING KATAKANA")
+    if ord(word[0]) < 0x2000:
+        return "syllabic"
+    return "kana" if unicodedata.name(word[0], "").startswith(kana) else "han"
+
+
 def repeats(items):
     """How many items came before, and their characters."""
     seen, again = set(), []
@@ -114,9 +175,13 @@ def paragraphs_of(text):
     return paragraphs
 
 
-def counts_of(text, stop_words, bullets, terminals):
-    """Every count of `_kernels.COUNTS` for one text."""
+def counts_of(text, stop_words, marks):
+    """Every count of `_counts.COUNTS` for one text; `marks` is that module, for its lists of characters."""
     words = words_of(text)
+    raw = [word for word in (strip_symbols(piece) for piece, _ in tokens_of(text)) if word]
+    scripts = Counter(script_of(word) for word, is_spaced in words if not is_spaced)
+    stops = {"".join(map(lower, word)) for word in stop_words}
+    visible = "".join(text.split())
     names = [word for word, _ in words]
     spaced = [word for word, is_spaced in words if is_spaced]
     lines = [line.strip() for line in text.split("\n") if line.strip()]
@@ -130,19 +195,33 @@ def counts_of(text, stop_words, bullets, terminals):
         "word_chars": sum(map(len, names)),
         "spaced_words": len(spaced),
         "spaced_word_chars": sum(map(len, spaced)),
+        "kana_words": scripts["kana"],
+        "syllabic_words": scripts["syllabic"],
+        "unique_words": len(set(names)),
+        "all_caps_words": sum(map(is_all_caps, raw)),
+        "stop_word_uses": sum(name in stops for name in names),
+        "lorem_ipsums": sum(pair == ("lorem", "ipsum") for pair in zip(names, names[1:], strict=False)),
+        "sentences": sentences_of(text, marks.STOPS, marks.CLOSERS, marks.WIDE_STOPS),
+        "visible_chars": len(visible),
+        "upper_chars": case_of(visible)[0],
+        "lower_chars": case_of(visible)[1],
+        "digit_chars": sum(category(char) == "N" for char in visible),
         "max_word_chars": max(map(len, names), default=0),
         "alpha_words": sum(any(category(char) == "L" for char in word) for word in names),
-        "stop_words": len(set(names) & {"".join(map(lower, word)) for word in stop_words}),
+        "stop_words": len(set(names) & stops),
         "hashes": text.count("#"),
         "ellipses": text.count("...") + text.count("…"),
         "braces": text.count("{"),
         "newlines": text.count("\n"),
         "lines": len(lines),
         "line_chars": sum(map(len, lines)),
-        "bullet_lines": sum(line[0] in bullets for line in lines),
+        "bullet_lines": sum(line[0] in marks.BULLETS for line in lines),
         "ellipsis_lines": sum(line.endswith(("...", "…")) for line in lines),
-        "terminal_lines": sum(line[-1] in terminals for line in lines),
+        "terminal_lines": sum(line[-1] in marks.TERMINALS for line in lines),
         "short_lines": sum(len(line) <= 30 for line in lines),
+        "javascript_lines": sum("javascript" in [word for word, _ in words_of(line)] for line in lines),
+        "numeric_lines": sum(is_numeric(line) for line in lines),
+        "uppercase_lines": sum(case_of(line)[0] > case_of(line)[1] for line in lines),
         "duplicate_lines": same_lines,
         "duplicate_line_chars": sum(map(len, line_repeats)),
         "paragraphs": len(paragraphs),

@@ -6,6 +6,7 @@ an empty document divides by nothing.
 
 import gzip
 import json
+import math
 
 import numpy as np
 import pyarrow as pa
@@ -14,17 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.schema import TEXT
-from stages.signals._kernels import COUNTS
+from stages.signals import _counts
+from stages.signals._counts import COUNTS
 from stages.signals.text import (
-    BULLETS,
     STOP_WORDS,
-    TERMINALS,
     TEXT_SIGNALS,
     TextSignals,
     count_signals,
     text_signals,
 )
-from tests.stages.signals.oracle import counts_of
+from tests.stages.signals.oracle import counts_of, entropy_of, words_of
 from tests.support.data import real_data
 
 PARTS = (
@@ -99,6 +99,7 @@ PARTS = (
         "=",
         "_",
     ),
+    *("!", "?!", "。", "।", "။", ".)", "J.", "U.S.", "JavaScript", "lorem", "ipsum", "NASA", "ǄEP", "3.5", "カナ", "ᄀ"),
     *("a b c d e ", "the same line again\n", "one. two. three. "),
 )
 texts = st.one_of(
@@ -115,7 +116,7 @@ def column(*texts):
 def assert_equals_oracle(*documents):
     counted = count_signals(column(*documents))
     for row, text in enumerate(documents):
-        expected = counts_of(text or "", STOP_WORDS, BULLETS, TERMINALS)
+        expected = counts_of(text or "", STOP_WORDS, _counts)
         assert {name: int(counted[name][row]) for name in COUNTS} == expected, repr(text)
 
 
@@ -123,6 +124,20 @@ def assert_equals_oracle(*documents):
 @given(st.lists(texts, min_size=1, max_size=4))
 def test_counts_equal_the_oracle(documents):
     assert_equals_oracle(*documents)
+
+
+@settings(max_examples=100, deadline=None)
+@given(texts)
+def test_the_entropy_is_the_oracles(text):
+    expected = entropy_of([word for word, _ in words_of(text)])
+    found = text_signals(column(text))["unigram_entropy"][0].as_py()
+    assert found == (expected if expected is None else pytest.approx(expected, abs=1e-12))
+
+
+def test_a_word_that_comes_a_hundred_thousand_times():
+    signals = text_signals(column("the " * 100_000 + "cat " * 100_000))
+    assert signals["unigram_entropy"].to_pylist() == [pytest.approx(math.log(2), rel=1e-9)]
+    assert signals["unique_word_fraction"].to_pylist() == [1e-5]
 
 
 @pytest.mark.parametrize("text", [*PARTS, *(a + b for a in PARTS[:30] for b in PARTS[40:])])
@@ -147,8 +162,10 @@ def test_counts_equal_the_oracle_on_real_text(name):
     [
         ("The cat, the dog.", "word_count", 4),
         ("- -- $ 12", "word_count", 1),
-        ("中华人民", "word_count", 4),
+        ("中华人民", "word_count", 3),  # 2.5 words, and a part of a word is one
         ("GPT模型", "word_count", 3),
+        ("こんにちは世界", "word_count", 3),
+        ("สวัสดีครับ", "word_count", 2),
         ("naïve", "char_count", 5),
         ("abcd ab", "mean_word_length", 3.0),
         ("'abcd', (ab)", "mean_word_length", 3.0),
@@ -172,6 +189,23 @@ def test_counts_equal_the_oracle_on_real_text(name):
         ("a\r\n\r\nb\nc", "paragraph_count", 2),
         ("{a}{", "curly_brace_count", 2),
         ("a (banana) b", "max_word_length", 6),
+        ("One. Two! Three? Four", "sentence_count", 4),
+        ('He said: "No." She (too) left. Mr. X went', "sentence_count", 4),  # Mr. is taken for an end
+        ("J. Smith of the U.S. Senate paid 3.5 vs. none... so far.", "sentence_count", 1),
+        ("一句。两句！三", "sentence_count", 3),
+        ("?! ... —", "sentence_count", 0),
+        ("a b a B", "unique_word_fraction", 0.5),
+        ("a b a B", "unigram_entropy", pytest.approx(math.log(2))),
+        ("one", "unigram_entropy", 0.0),
+        ("the cat and THE dog", "stop_word_fraction", 0.6),
+        ("NASA is in the USA", "all_caps_word_fraction", 0.4),
+        ("AbCD 12", "uppercase_char_fraction", 0.75),
+        ("ab 12", "digit_char_fraction", 0.5),
+        ("{ab}", "curly_brace_fraction", 0.25),
+        ("Lorem ipsum dolor, lorem\nipsum. ipsum lorem", "lorem_ipsum_count", 2),
+        ("Please enable JavaScript!\nno", "javascript_line_fraction", 0.5),
+        ("12,5 %\n3 likes\n-\n", "numeric_line_fraction", 1 / 3),
+        ("SALE now\nsale\nSALE NOw\n12", "uppercase_line_fraction", 0.5),
     ],
 )
 def test_one_signal(text, column_name, expected):
