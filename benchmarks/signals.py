@@ -1,12 +1,14 @@
-"""Text signals and Gopher's rules: documents and MB per CPU-second, beside the same rules in plain Python.
+"""Text signals and the rules on them: documents and MB per CPU-second, beside plain Python and datatrove.
 
-    python benchmarks/signals.py [--data FOLDER] [--documents N] > signals.json
+    python -m benchmarks.signals [--data FOLDER] [--documents N] [--peer-python /peer/bin/python] > signals.json
 
 The documents are English prose (NLTK's Gutenberg, State of the Union and inaugural texts) cut at line ends
 into about 2.6 KB. "plain" is the oracle of the tests: str.split, sets and Counters, one document at a time,
 the same definitions to the last count; "split" leaves out its handling of Unicode and unspaced scripts and is
-what rule filters of this kind usually do: words from str.split, n-grams as joined strings. datatrove's own
-filters run too if it is installed; their words and some definitions differ, so only the cost is compared.
+what rule filters of this kind usually do: words from str.split, n-grams as joined strings. `everything` is what
+datatrove's Gopher, C4 and FineWeb filters do together: all signals, four sets of rules, and C4's edit of the
+lines. datatrove itself runs in an environment of its own, on the same documents, with its default words and with
+str.split's in their place, first before and then after ours; the faster of the two runs counts.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import json
 import os
 import platform
 import resource
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -26,6 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the oracle lives
 
 import pyarrow as pa
 
+from stages.filters.c4 import C4Rules
+from stages.filters.fineweb import FinewebRules
 from stages.filters.gopher import GopherRepetition, GopherRules
 from stages.signals import _counts
 from stages.signals.text import STOP_WORDS, count_signals, text_signals
@@ -72,6 +77,15 @@ def compiled(column):
     batch = pa.RecordBatch.from_pydict(text_signals(column))
     verdicts = [kind().annotate(batch, None).reject for kind in (GopherRules, GopherRepetition)]
     return list(zip(*(v.to_pylist() for v in verdicts), strict=True))
+
+
+def everything(column):
+    """All signals, C4's edit and verdict, and the verdicts of the other three rule sets."""
+    columns = text_signals(column)
+    batch = pa.RecordBatch.from_pydict({"text": column, **columns})
+    for kind in (GopherRules, GopherRepetition, FinewebRules, C4Rules):
+        stage = kind()
+        stage.annotate(batch, stage.open({}))
 
 
 def signals_only(column):
@@ -128,20 +142,23 @@ def rejections(folder, name):
     return found
 
 
-def datatrove_filters():
-    """A function over documents that runs datatrove's two Gopher filters, or None without datatrove."""
-    try:
-        from datatrove.data import Document
-        from datatrove.pipeline.filters import GopherQualityFilter, GopherRepetitionFilter
-    except ImportError:
-        return None
-    filters = [GopherRepetitionFilter(), GopherQualityFilter()]
+def run_peer(python, documents):
+    """What benchmarks/peers/datatrove_chain.py says of the documents."""
+    script = Path(__file__).with_name("peers") / "datatrove_chain.py"
+    lines = "\n".join(map(json.dumps, documents))
+    done = subprocess.run([python, script], input=lines, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
 
-    def run(documents):
-        rows = [Document(text=text, id=str(k)) for k, text in enumerate(documents)]
-        return [[rule.filter(row) for rule in filters] for row in rows]
 
-    return run
+def as_measured(seconds, documents):
+    """CPU seconds of a peer in the form of measure()."""
+    size = sum(len(text.encode()) for text in documents)
+    return {
+        "documents_per_cpu_s": round(len(documents) / seconds),
+        "mb_per_cpu_s": round(size / seconds / 1e6, 2),
+        "us_per_document": round(seconds / len(documents) * 1e6, 1),
+        "documents": len(documents),
+    }
 
 
 def cpu_seconds(work, argument, rounds):
@@ -155,14 +172,7 @@ def cpu_seconds(work, argument, rounds):
 
 
 def measure(work, argument, documents, rounds=ROUNDS):
-    seconds = cpu_seconds(work, argument, rounds)
-    size = sum(len(text.encode()) for text in documents)
-    return {
-        "documents_per_cpu_s": round(len(documents) / seconds),
-        "mb_per_cpu_s": round(size / seconds / 1e6, 2),
-        "us_per_document": round(seconds / len(documents) * 1e6, 1),
-        "documents": len(documents),
-    }
+    return as_measured(cpu_seconds(work, argument, rounds), documents)
 
 
 def main():
@@ -172,23 +182,27 @@ def main():
     default = os.environ.get("CORPUSMILL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
     parser.add_argument("--data", type=Path, default=Path(default), help="folder that has text/*.jsonl.gz")
     parser.add_argument("--documents", type=int, default=4000)
+    parser.add_argument("--peer-python", help="a Python that has datatrove[processing], spacy and nltk")
     options = parser.parse_args()
     documents = load_documents(options.data, options.documents)
     column = pa.array(documents, pa.large_string())
     few = documents[:: max(len(documents) // 300, 1)]
-    compiled(column.slice(0, 8))  # compile, or load from the cache
+    everything(column.slice(0, 8))  # compile, or load from the cache
+    peers = [run_peer(options.peer_python, few)] if options.peer_python else []
     results = {
         "signals": measure(signals_only, column, documents),
         "signals_and_rules": measure(compiled, column, documents),
+        "everything": measure(everything, column, documents),
         "split": measure(split, few, few, rounds=2),
         "plain": measure(plain, few, few, rounds=2),
     }
-    peer = datatrove_filters()
-    results["datatrove"] = (
-        measure(peer, few, few, rounds=2) if peer else "skipped: datatrove is not installed"
-    )
-    base = results["signals_and_rules"]["us_per_document"]
-    ratios = {k: round(v["us_per_document"] / base, 1) for k, v in results.items() if isinstance(v, dict)}
+    if peers:
+        peers.append(run_peer(options.peer_python, few))
+        for words in ("default_words", "split_words"):
+            seconds = min(run[words]["total"] for run in peers)
+            results[f"datatrove_{words}"] = as_measured(seconds, few)
+    base = results["everything"]["us_per_document"]
+    ratios = {k: round(v["us_per_document"] / base, 1) for k, v in results.items()}
     reasons = Counter(reason or "kept" for verdict in compiled(column) for reason in verdict[:1])
     report = {
         "corpus": {
@@ -197,7 +211,8 @@ def main():
             "sha256": hashlib.sha256("\0".join(documents).encode()).hexdigest(),
         },
         "results": results,
-        "cost_relative_to_signals_and_rules": ratios,
+        "cost_relative_to_everything": ratios,
+        "peers": peers or "skipped: give --peer-python",
         "gopher_rules": dict(sorted(reasons.items())),
         "share_of_chars_in_words": round(share_in_words(column), 3),
         "rejections": {language: rejections(options.data, name) for language, name in LANGUAGES.items()},

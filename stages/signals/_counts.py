@@ -57,3 +57,13 @@ def char_kinds() -> np.ndarray:
     for chars, bit in marked:
         kinds[[ord(char) for char in chars]] |= np.uint16(bit)
     return kinds
+
+
+@functools.cache
+def plain_counts() -> np.ndarray:
+    """int64 by byte: 1 for A-Z, 1 << 20 for a-z, 1 << 40 for 0-9, else 0; in lower case all have bit 5 set."""
+    counts = np.zeros(256, np.int64)
+    counts[ord("A") : ord("Z") + 1] = 1
+    counts[ord("a") : ord("z") + 1] = 1 << 20
+    counts[ord("0") : ord("9") + 1] = 1 << 40
+    return counts

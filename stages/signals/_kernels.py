@@ -38,6 +38,7 @@ _BASIS = np.uint64(0xCBF29CE484222325)
 _PRIME = np.uint64(0x100000001B3)
 _PARAGRAPH = np.uint64(0xD6E8FEB86659FD93)  # keeps a paragraph of one line apart from that line
 _CLASS = 0xFF
+_RUN = (1 << 20) - 1  # plain characters taken at once, so that three counts of them fit into one number
 _NONE, _SPACED, _SINGLE = 0, 1, 2  # the token being read: none, between spaces, one unspaced character
 
 
@@ -76,7 +77,9 @@ def _is_kana(point):
 
 
 @njit(cache=True, nogil=True)
-def _scan(data, start, end, kinds, lower, stops, stop_bits, known, table, mark, mask, hashes, ends, out):
+def _scan(
+    data, start, end, kinds, lower, quick, stops, stop_bits, known, table, mark, mask, hashes, ends, out
+):
     """Characters, words, lines and paragraphs of data[start:end] into `out`.
 
     Fills hashes[k] with the polynomial hash of the first k words and ends[k] with their length in characters.
@@ -215,6 +218,32 @@ def _scan(data, start, end, kinds, lower, stops, stop_bits, known, table, mark, 
         before, previous, last = previous, kind, kind
         line_run += 1
         line_h = (line_h ^ np.uint64(point)) * _PRIME
+        if state == _SPACED and kind & WORD:  # the rest of a plain word, quickly
+            run, many = i, np.int64(0)
+            while i < end and i - run < _RUN and quick[data[i]]:
+                many += quick[data[i]]
+                h = (h ^ np.uint64(data[i] | 0x20)) * _PRIME  # in lower case
+                line_h = (line_h ^ np.uint64(data[i])) * _PRIME
+                i += 1
+            run = i - run
+            if run:
+                plain_upper, plain_lower, plain_digits = many & _RUN, (many >> 20) & _RUN, many >> 40
+                chars += run
+                visible += run
+                length += run
+                word_length, word_hash = length, h
+                line_run += run
+                line_upper += plain_upper
+                line_lower += plain_lower
+                line_digits += plain_digits
+                kinds_seen = UPPER if plain_upper else 0
+                kinds_seen |= LOWER if plain_lower else 0
+                kinds_seen |= LETTER if plain_upper + plain_lower else 0
+                kinds_seen |= DIGIT if plain_digits else 0
+                word_class |= kinds_seen
+                line_class |= kinds_seen
+                before = previous if run == 1 else np.int64(kinds[data[i - 2]])
+                previous = last = np.int64(kinds[data[i - 1]])
         line_length, line_hash = line_run, line_h
         last_dots = 0
         if kind & COUNTED:
@@ -246,7 +275,7 @@ def _scan(data, start, end, kinds, lower, stops, stop_bits, known, table, mark, 
 
 
 @njit(cache=True, nogil=True)
-def count_text(data, offsets, kinds, lower, stops, known):
+def count_text(data, offsets, kinds, lower, quick, stops, known):
     """All of COUNTS for each row of a text column, in time linear in its bytes.
 
     Args:
@@ -254,6 +283,7 @@ def count_text(data, offsets, kinds, lower, stops, known):
         offsets: int64, one more than rows, from text_buffers().
         kinds: uint16, char_kinds().
         lower: int32, lower_table().
+        quick: int64, by byte: plain_counts().
         stops: uint64, hash_word() of at most 64 stop words.
         known: uint64, hash_word() of `javascript`, `lorem`, `ipsum`.
 
@@ -278,7 +308,23 @@ def count_text(data, offsets, kinds, lower, stops, known):
         mask = mask_for(lines + 1)  # full lines and paragraphs together, since a blank line parts paragraphs
         if mask >= table.keys.size:
             table = new_table(mask + 1)
-        _scan(data, start, end, kinds, lower, stops, stop_bits, known, table, mark, mask, hashes, ends, out[row])
+        _scan(
+            data,
+            start,
+            end,
+            kinds,
+            lower,
+            quick,
+            stops,
+            stop_bits,
+            known,
+            table,
+            mark,
+            mask,
+            hashes,
+            ends,
+            out[row],
+        )
         words = out[row, WORDS]
         if words > slots.size:
             slots, runs = np.empty(2 * words, np.int64), np.empty(2 * words, np.int64)

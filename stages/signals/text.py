@@ -20,7 +20,7 @@ from pipeline.schema import CHAR_COUNT, TEXT, WORD_COUNT
 from pipeline.stage import MapStage, Marks
 from stages.kernels.buffers import text_buffers
 from stages.kernels.unicode import LIMIT, WORD, char_classes, lower_table
-from stages.signals._counts import COUNTS, char_kinds
+from stages.signals._counts import COUNTS, char_kinds, plain_counts
 from stages.signals._kernels import count_text, hash_word
 from stages.signals.repetition import REPETITION_FIELDS, Counts, ratio, repetition_columns
 
@@ -124,9 +124,8 @@ def count_signals(text: pa.Array, stop_words: Sequence[str] = STOP_WORDS) -> Cou
     """
     data, offsets = text_buffers(text)
     stops = np.unique(word_hashes(stop_words))
-    table, logs = count_text(
-        data, offsets, char_kinds(), lower_table(), stops, word_hashes(KNOWN_WORDS)
-    )
+    known = word_hashes(KNOWN_WORDS)
+    table, logs = count_text(data, offsets, char_kinds(), lower_table(), plain_counts(), stops, known)
     counts = {name: table[:, k] for k, name in enumerate(COUNTS)}
     spaced, words = counts["spaced_words"], counts["words"]
     return counts | {
@@ -142,8 +141,9 @@ def estimate_words(counts: Counts) -> np.ndarray:
     """Words as a reader counts them, int64: those between spaces, and what the other characters make."""
     kana, syllabic = counts["kana_words"], counts["syllabic_words"]
     han = counts["words"] - counts["spaced_words"] - kana - syllabic
-    fortieths = HAN * han + KANA * kana + SYLLABIC * syllabic
-    return counts["spaced_words"] + (fortieths + FORTIETHS - 1) // FORTIETHS
+    fortieths: np.ndarray = HAN * han + KANA * kana + SYLLABIC * syllabic
+    estimated: np.ndarray = counts["spaced_words"] + (fortieths + FORTIETHS - 1) // FORTIETHS
+    return estimated
 
 
 def unigram_entropy(counts: Counts) -> pa.Array:

@@ -8,6 +8,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
+from itertools import pairwise
 
 from stages.kernels.unicode import UNSPACED_RANGES
 
@@ -200,7 +201,7 @@ def counts_of(text, stop_words, marks):
         "unique_words": len(set(names)),
         "all_caps_words": sum(map(is_all_caps, raw)),
         "stop_word_uses": sum(name in stops for name in names),
-        "lorem_ipsums": sum(pair == ("lorem", "ipsum") for pair in zip(names, names[1:], strict=False)),
+        "lorem_ipsums": sum(pair == ("lorem", "ipsum") for pair in pairwise(names)),
         "sentences": sentences_of(text, marks.STOPS, marks.CLOSERS, marks.WIDE_STOPS),
         "visible_chars": len(visible),
         "upper_chars": case_of(visible)[0],

@@ -99,7 +99,24 @@ PARTS = (
         "=",
         "_",
     ),
-    *("!", "?!", "。", "।", "။", ".)", "J.", "U.S.", "JavaScript", "lorem", "ipsum", "NASA", "ǄEP", "3.5", "カナ", "ᄀ"),
+    *(
+        "!",
+        "?!",
+        "。",
+        "।",
+        "။",
+        ".)",
+        "J.",
+        "U.S.",
+        "JavaScript",
+        "lorem",
+        "ipsum",
+        "NASA",
+        "ǄEP",
+        "3.5",
+        "カナ",
+        "ᄀ",
+    ),
     *("a b c d e ", "the same line again\n", "one. two. three. "),
 )
 texts = st.one_of(
@@ -286,3 +303,21 @@ def test_one_endless_word_is_one_word():
     signals = text_signals(column("x" * 5_000_000))
     assert signals["max_word_length"].to_pylist() == [5_000_000]
     assert signals["word_count"].to_pylist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("unit", "times", "words"),
+    [
+        ("中", 7_000_000, 4_375_000),
+        ("a ", 10_000_000, 10_000_000),
+        ("\0", 20_000_000, 0),
+        ("\u0301", 10_000_000, 1),
+        ("#{..", 5_000_000, 0),
+        ("\n", 20_000_000, 0),
+    ],
+    ids=["no spaces", "equal words", "nul bytes", "marks alone", "signs", "line ends"],
+)
+def test_twenty_megabytes_of_one_thing(unit, times, words):
+    signals = text_signals(column(unit * times))
+    assert signals["word_count"].to_pylist() == [words]
+    assert signals["char_count"].to_pylist() == [len(unit) * times]
