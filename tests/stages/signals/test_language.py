@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.models import fetch
 from stages.signals._language_codes import TWO_LETTER, label_codes, language_code
-from stages.signals.language import IdentifyLanguage, LanguageModel, Reason, line_heads, load_model
+from stages.signals.language import IdentifyLanguage, LanguageModel, Reason, load_model
 from tests.support.data import real_data
 
 ENGLISH = "The old bridge was closed for repairs, so we walked home along the river in the rain."
@@ -96,8 +96,7 @@ def test_zero_is_a_threshold_and_null_is_off(loaded):
 
 def test_scores_never_pass_one(loaded):
     text = SPEECH["ja"] * 5
-    raw = loaded.model.predict([line_heads(pa.array([text], pa.large_string()), None)[0].as_py()])[1][0][0]
-    assert raw > 1  # what the library says of it; if this fails the clip has become idle
+    assert loaded.model.predict(pa.array([text])).scores[0] > 1  # else the clip has become idle
     assert annotate([text], loaded).columns["lang_score"].to_pylist() == [1.0]
 
 
@@ -131,7 +130,7 @@ def test_an_empty_batch_and_a_slice(loaded):
 
 
 def test_open_refuses_a_language_that_the_model_lacks(lid176):
-    assert IdentifyLanguage(keep=["en", "zh"]).open({}).codes["__label__en"] == "en"
+    assert "en" in IdentifyLanguage(keep=["en", "zh"]).open({}).codes
     with pytest.raises(ValueError, match="knows no language 'xq'"):
         IdentifyLanguage(keep=["xq"]).open({})
 
@@ -185,7 +184,7 @@ def test_codes():
 
 def test_the_labels_of_lid176_stay_apart(loaded):
     assert len(loaded.codes) == 176
-    assert len(set(loaded.codes.values())) == 176
+    assert len(set(loaded.codes)) == 176
 
 
 @pytest.mark.real_data
