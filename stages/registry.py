@@ -20,7 +20,14 @@ STAGES: dict[str, StageRef] = {
     "repair_text": StageRef("stages.normalization.unicode:RepairText"),
     # signals
     "identify_language": StageRef("stages.signals.language:IdentifyLanguage"),
+    "identify_paragraph_languages": StageRef("stages.signals.paragraph_languages:IdentifyParagraphLanguages"),
+    "classify_text": StageRef("stages.signals.classify:ClassifyText"),
+    "train_quality_classifier": StageRef("stages.signals.train_quality_classifier:TrainQualityClassifier"),
+    "perplexity": StageRef("stages.signals.perplexity:Perplexity"),
+    "train_language_model": StageRef("stages.signals.train_language_model:TrainLanguageModel"),
     "text_signals": StageRef("stages.signals.text:TextSignals"),
+    "machine_text_signals": StageRef("stages.signals.machine_text:MachineTextSignals"),
+    "mark_machine_text": StageRef("stages.signals.machine_text_mark:MarkMachineText"),
     # filters
     "gopher_rules": StageRef("stages.filters.gopher:GopherRules"),
     "gopher_repetition": StageRef("stages.filters.gopher:GopherRepetition"),

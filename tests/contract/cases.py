@@ -28,7 +28,11 @@ from pipeline.schema import (
 )
 from pipeline.stage import ShardInfo
 from stages.decontamination.build_index import BuildNgramIndex
+from stages.signals._machine_reference import load_tables
+from stages.signals.machine_text import machine_text_signals
 from stages.signals.text import text_signals
+from stages.signals.train_language_model import TrainLanguageModel
+from stages.signals.train_quality_classifier import TrainQualityClassifier
 from stages.tokenization.tokenize import Tokenize
 from stages.tokenization.train_tokenizer import TrainTokenizer
 from tests.stages.sources.support import members, page
@@ -48,7 +52,24 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "chunk_long_documents": [{}, {"max_chars": 100}],
     "repair_text": [{}, {"unescape_html": True, "collapse_spaces": True, "max_blank_lines": 0}],
     "identify_language": [{}, {"keep": ["en", "zh"], "max_chars": 50}],
+    "identify_paragraph_languages": [{}, {"cut_other_than": ["en"], "max_other_fraction": 0.2, "min_letters": 5}],
+    "classify_text": [
+        {"label": "positive"},
+        {"min_score": 0.4, "max_score": 0.9, "label_column": "kind", "max_chars": 60},
+        {"pareto_alpha": 9.0, "column": "fluency", "seed": 3},
+    ],
+    "train_quality_classifier": [
+        {"positive": ["web"], "dim": 4, "bucket": 99, "min_count": 1},
+        {"positive": ["web"], "dim": 4, "bucket": 99, "min_count": 1, "max_documents": 4, "valid_fraction": 0.0},
+    ],
+    "perplexity": [{}, {"cuts": [20.0, 90.0], "min_perplexity": 5.0, "max_perplexity": 100.0}],
+    "train_language_model": [
+        {"min_count": 1},
+        {"min_count": 1, "order": 2, "prune": 0, "held_out": 0.5, "max_bytes": 900, "arpa": True},
+    ],
     "text_signals": [{}, {"stop_words": ["und", "der"]}],
+    "machine_text_signals": [{}, {"max_bytes": 1000}],
+    "mark_machine_text": [{}, {"thresholds": {"ocr_noise": 0.9}, "max_words_per_disclosure": None}],
     "gopher_rules": [{}, {"min_words": 1, "max_words": 20, "min_stop_words": None}],
     "gopher_repetition": [{}, {"max_duplicate_line_fraction": None}],
     "filter_length": [{"min_words": 10}, {"max_chars": 30, "min_tokens": 3}],
@@ -104,6 +125,8 @@ SIDES: dict[str, dict[str, str]] = {
     "tokenize_dialogue": {"tokenizer": "tokenizer"},
     "write_token_shards": {"tokenizer": "tokenizer"},
     "decontaminate": {"index": "index"},
+    "classify_text": {"model": "quality"},
+    "perplexity": {"model": "language"},
 }
 
 LAMP = (
@@ -216,6 +239,7 @@ def documents() -> dict[str, pa.Array]:
         "http_status": pa.array([200] * (ROWS - 1) + [404], pa.int32()),
         "messages": pa.array(DIALOGUES, MESSAGES.type),
         **text_signals(text),
+        **machine_text_signals(text, load_tables()),
     }
 
 
@@ -261,6 +285,7 @@ def hostile_documents() -> pa.RecordBatch:
         "http_status": pa.array([200] * rows, pa.int32()),
         "messages": pa.array([dialogue(t, t) for t in texts], MESSAGES.type),
         **text_signals(text),
+        **machine_text_signals(text, load_tables()),
         "token_count": pa.array([len(t) for t in texts], pa.int32()),
     }
     return pa.RecordBatch.from_pydict(columns)
@@ -282,6 +307,9 @@ class World:
             {**identity(1), "text": pa.array([ITEM], TEXT.type), "metadata": pa.nulls(1, METADATA.type)}
         )
         self.commit(BuildNgramIndex(n=8), "index", items)
+        quality = TrainQualityClassifier(positive=["web"], dim=4, bucket=99, min_count=1)
+        self.commit(quality, "quality", plain)
+        self.commit(TrainLanguageModel(min_count=1), "language", plain)
         tokenize = Tokenize()
         marks = tokenize.annotate(plain, tokenize.open({"tokenizer": root / "tokenizer"}))
         missing = pa.array([None if k == 3 else k for k in range(ROWS)])  # a row without tokens at all
