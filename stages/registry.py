@@ -31,9 +31,14 @@ STAGES: dict[str, StageRef] = {
     # filters
     "gopher_rules": StageRef("stages.filters.gopher:GopherRules"),
     "gopher_repetition": StageRef("stages.filters.gopher:GopherRepetition"),
+    "fineweb_rules": StageRef("stages.filters.fineweb:FinewebRules"),
+    "c4_rules": StageRef("stages.filters.c4:C4Rules"),
+    "refinedweb_rules": StageRef("stages.filters.refinedweb:RefinedwebRules"),
+    "boilerplate_rules": StageRef("stages.filters.boilerplate:BoilerplateRules"),
     "filter_length": StageRef("stages.filters.length:FilterLength"),
     "filter_column": StageRef("stages.filters.columns:FilterColumn"),
     "filter_url": StageRef("stages.filters.url:FilterUrl"),
+    "tag_url": StageRef("stages.filters.tag_url:TagUrl"),
     "filter_metadata": StageRef("stages.filters.metadata:FilterMetadata"),
     # deduplication and decontamination
     "exact_dedup": StageRef("stages.dedup.exact:ExactDedup"),

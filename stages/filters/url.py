@@ -1,11 +1,12 @@
 """Where a page came from: lists of domains, words and patterns in its URL.
 
 RefinedWeb (Penedo et al. 2023, arXiv:2306.01116, appendix G.1) filters by domain list first and by words in
-the URL second; so does this. Words are looked up with Aho-Corasick and patterns with RE2, both linear in the
-URL, so that no list and no hostile URL can make it slow.
+the URL second: strict ones anywhere in it (here `blocked_substrings`), hard ones as whole words
+(`blocked_words`), soft ones only if two come together (`soft_words`); so does this. Words are looked up with
+Aho-Corasick and patterns with RE2, both linear in the URL, so that no list and no hostile URL can make it slow.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -38,6 +39,7 @@ class Reason(StrEnum):
     BLOCKED_DOMAIN = "blocked_domain"
     NOT_ALLOWED_DOMAIN = "not_allowed_domain"
     BLOCKED_WORD_IN_URL = "blocked_word_in_url"
+    TOO_MANY_SOFT_WORDS_IN_URL = "too_many_soft_words_in_url"
     BLOCKED_PATTERN = "blocked_pattern"
 
 
@@ -47,6 +49,8 @@ class UrlLists(NamedTuple):
     blocked: frozenset[str]
     allowed: frozenset[str] | None  # None = all
     words: Any  # ahocorasick.Automaton of lowered word -> (word, its length, must it stand alone), or None
+    soft: Any  # the same of soft words
+    most_soft: int
     patterns: Sequence[str]
 
 
@@ -75,6 +79,13 @@ class FilterUrl(MapStage[UrlLists]):
         (), description="what rejects a URL anywhere in it, inside words too; case does not matter"
     )
     blocked_substring_files: tuple[Path, ...] = Field((), description="files of such substrings")
+    soft_words: tuple[str, ...] = Field(
+        (), description="words that reject a URL only if more than max_soft_words of them stand in it"
+    )
+    soft_word_files: tuple[Path, ...] = Field((), description="files of such words")
+    max_soft_words: int = Field(
+        1, ge=0, description="distinct soft words that a URL may have; RefinedWeb rejects at two"
+    )
     blocked_patterns: tuple[str, ...] = Field((), description="RE2 patterns that reject a URL they match in")
     missing: Literal["keep", "reject"] = Field("keep", description="what becomes of documents without a URL")
 
@@ -84,12 +95,11 @@ class FilterUrl(MapStage[UrlLists]):
 
     def resources(self) -> Sequence[Path]:
         """All list files."""
-        files = (self.blocked_domain_files, self.allowed_domain_files)
-        return [
-            path
-            for group in (*files, self.blocked_word_files, self.blocked_substring_files)
-            for path in group
-        ]
+        groups = (
+            *(self.blocked_domain_files, self.allowed_domain_files),
+            *(self.blocked_word_files, self.blocked_substring_files, self.soft_word_files),
+        )
+        return [path for group in groups for path in group]
 
     def problems(self) -> Sequence[str]:
         """Entries that are no domain, empty words, patterns that RE2 refuses, nothing to do."""
@@ -97,11 +107,14 @@ class FilterUrl(MapStage[UrlLists]):
         for name in ("blocked_domains", "allowed_domains"):
             found = map(domain_problem, getattr(self, name))
             problems += [f"{name}: {problem}" for problem in found if problem]
-        for name in ("blocked_words", "blocked_substrings"):
+        for name in ("blocked_words", "blocked_substrings", "soft_words"):
             if any(not word.strip() for word in getattr(self, name)):
                 problems.append(f"{name}: an empty entry is in every URL; remove it")
         inline = (self.blocked_domains, self.allowed_domains, self.blocked_words, self.blocked_substrings)
-        if not any((*inline, self.blocked_patterns, self.resources())) and self.missing == "keep":
+        if (
+            not any((*inline, self.soft_words, self.blocked_patterns, self.resources()))
+            and self.missing == "keep"
+        ):
             problems.append(
                 "params: no list is given, so nothing would be filtered; set blocked_domains or another"
             )
@@ -117,6 +130,8 @@ class FilterUrl(MapStage[UrlLists]):
             blocked=domain_set(_entries(self.blocked_domains, self.blocked_domain_files, domains=True)),
             allowed=allowed if has_allowed else None,
             words=word_automaton(words, substrings),
+            soft=word_automaton(_entries(self.soft_words, self.soft_word_files), ()),
+            most_soft=self.max_soft_words,
             patterns=self.blocked_patterns,
         )
 
@@ -152,11 +167,25 @@ def blocked_word(url: str, automaton: Any) -> str | None:
     >>> [blocked_word(u, automaton) for u in ("a.com/sex-x", "essex.uk", "onlinecasinos.x")]
     ['sex', None, 'casino']
     """
+    return next(_words_in(url, automaton), None)
+
+
+def _words_in(url: str, automaton: Any) -> Iterator[str]:
     for last, (word, length, alone) in automaton.iter(url):
         first = last - length + 1
         if not alone or not (url[max(first - 1, 0) : first].isalnum() or url[last + 1 : last + 2].isalnum()):
-            return str(word)
-    return None
+            yield str(word)
+
+
+def soft_words(url: str, automaton: Any, most: int) -> str | None:
+    """The distinct listed words in a lower-case URL, in their order there, if they are more than `most`.
+
+    >>> automaton = word_automaton(["hot", "free"], [])
+    >>> [soft_words(u, automaton, 1) for u in ("a.com/hot/hot", "free.com/hot-x", "hotel.com/freedom")]
+    [None, 'free, hot', None]
+    """
+    found = dict.fromkeys(_words_in(url, automaton))
+    return ", ".join(found) if len(found) > most else None
 
 
 def judge_urls(urls: pa.Array, lists: UrlLists, missing: str) -> Marks:
@@ -167,11 +196,13 @@ def judge_urls(urls: pa.Array, lists: UrlLists, missing: str) -> Marks:
     blocked = _by_host(hosts, [listed_parent(name, lists.blocked) for name in names])
     allowed = lists.allowed
     outside = [None if allowed is None or listed_parent(name, allowed) else "" for name in names]
-    word = _words_found(urls, lists.words)
+    word = _searched(urls, lists.words, blocked_word)
+    soft = _searched(urls, lists.soft, lambda url, words: soft_words(url, words, lists.most_soft))
     checks = [
         (Reason.BLOCKED_DOMAIN, blocked),
         (Reason.NOT_ALLOWED_DOMAIN, _by_host(hosts, outside)),
         (Reason.BLOCKED_WORD_IN_URL, word),
+        (Reason.TOO_MANY_SOFT_WORDS_IN_URL, soft),
         *((Reason.BLOCKED_PATTERN, _pattern_found(urls, pattern)) for pattern in lists.patterns),
     ]
     nothing = pa.nulls(len(urls), pa.string())
@@ -187,11 +218,13 @@ def _by_host(hosts: pa.DictionaryArray, values: Sequence[str | None]) -> pa.Arra
     return pa.array(values, pa.string()).take(hosts.indices)
 
 
-def _words_found(urls: pa.Array, automaton: Any) -> pa.Array:
+def _searched(urls: pa.Array, automaton: Any, search: Callable[[str, Any], str | None]) -> pa.Array:
+    """What `search` finds in each URL in lower case; null where there is no automaton or no URL."""
     if automaton is None:
         return pa.nulls(len(urls), pa.string())
-    found = (url and blocked_word(url.lower(), automaton) for url in urls.to_pylist())
-    return pa.array([word or None for word in found], pa.string())
+    return pa.array(
+        [search(url.lower(), automaton) if url else None for url in urls.to_pylist()], pa.string()
+    )
 
 
 def _pattern_found(urls: pa.Array, pattern: str) -> pa.Array:

@@ -46,8 +46,10 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "read_arrow": [{"paths": "{root}/arrow"}, {"paths": "{root}/arrow", "id": "n", "batch_rows": 2}],
     "extract_html": [
         {},
-        {"engine": "resiliparse", "include_links": True, "statuses": None},
-        {"engine": "justext", "min_chars": 20},
+        {"engine": "resiliparse", "include_links": True, "statuses": None, "format": "markdown", "metadata": True},
+        {"engine": "justext", "min_chars": 20, "metadata": False},
+        {"engine": "union", "engines": ["resiliparse", "trafilatura"], "dates": "htmldate", "metadata": ["date"]},
+        {"engine": "trafilatura", "favour": "fast", "dates": None},
     ],
     "chunk_long_documents": [{}, {"max_chars": 100}],
     "repair_text": [{}, {"unescape_html": True, "collapse_spaces": True, "max_blank_lines": 0}],
@@ -72,6 +74,14 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "mark_machine_text": [{}, {"thresholds": {"ocr_noise": 0.9}, "max_words_per_disclosure": None}],
     "gopher_rules": [{}, {"min_words": 1, "max_words": 20, "min_stop_words": None}],
     "gopher_repetition": [{}, {"max_duplicate_line_fraction": None}],
+    "fineweb_rules": [{}, {"max_duplicate_line_chars": None, "min_terminal_lines": 0.5}],
+    "c4_rules": [
+        {},
+        {"require_terminal_mark": False, "min_sentences": 1, "min_words_per_line": 1, "keep_blank_lines": True},
+        {"page_rules_read": "all_lines", "remove_citations": False, "min_sentences": None},
+    ],
+    "refinedweb_rules": [{}, {"max_flagged_word_fraction": None, "on_phrase": "cut"}],
+    "boilerplate_rules": [{}, {"placeholder_phrases": ["lamp"], "policy_phrases": ["buy now"]}],
     "filter_length": [{"min_words": 10}, {"max_chars": 30, "min_tokens": 3}],
     "filter_column": [
         {"column": "word_count", "type": "int32", "min": 10},
@@ -82,7 +92,9 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"blocked_domains": ["bad.example"]},
         {"blocked_words": ["sex"], "blocked_patterns": ["[0-9]{6}"], "missing": "reject"},
         {"allowed_domain_files": ["{root}/domains.txt"], "blocked_substrings": ["casino"]},
+        {"soft_words": ["page", "example"], "max_soft_words": 0},
     ],
+    "tag_url": [{}, {"known": [], "classes": [{"label": "listed", "domain_files": ["{root}/domains.txt"]}]}],
     "filter_metadata": [
         {"where": [{"field": "score", "op": ">=", "value": 2}]},
         {"where": [{"field": "system", "op": "exists", "value": False}], "missing": "keep"},

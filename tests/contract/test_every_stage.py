@@ -48,12 +48,13 @@ LIBRARIES = {
     "read_arrow": {"orjson", "pyarrow"},
     "read_html": {"zstandard"},
     "read_text": {"zstandard"},
-    "extract_html": {"trafilatura", "justext", "resiliparse", "lxml"},
+    "extract_html": {"trafilatura", "justext", "resiliparse", "lxml", "htmldate"},
     "repair_text": {"ftfy"},
     "classify_text": {"pyarrow"},
     "train_quality_classifier": {"fasttext-community", "pyarrow"},
     "filter_column": {"pyarrow"},  # RE2
     "filter_url": {"pyahocorasick", "pyarrow"},
+    "tag_url": {"pyarrow"},
     "filter_metadata": {"orjson"},
     "exact_dedup": {"pyarrow"},  # Unicode tables
     "build_ngram_index": {"pyarrow"},

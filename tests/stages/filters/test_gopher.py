@@ -166,8 +166,10 @@ def test_other_scripts():
         "我们去年夏天在海边看见了许多不同颜色的小船和渔民"
         "他们每天清晨出发傍晚回来带着鱼虾唱着老歌孩子们站在沙滩上向父亲挥手"
     )
-    assert judge(GopherRules(), chinese)[0] == ["too_few_stop_words"]  # the default list is English
-    assert judge(GopherRules(min_stop_words=None), chinese)[0] == [None]  # characters count as words
+    # 58 characters make about 37 words; the default list of stop words is English
+    assert judge(GopherRules(), chinese)[0] == ["too_few_words"]
+    assert judge(GopherRules(min_words=30), chinese)[0] == ["too_few_stop_words"]
+    assert judge(GopherRules(min_words=30, min_stop_words=None), chinese)[0] == [None]
     assert judge(GopherRules(), "Привет мир")[0] == ["too_few_words"]
 
 

@@ -24,16 +24,18 @@ def test_each_reason():
         "blocked_domains": ["bad.com"],
         "allowed_domains": ["good.com", "bad.com"],
         "blocked_words": ["casino"],
+        "soft_words": ["hot", "free", "win"],
         "blocked_patterns": [r"/\d{4,}\.html$"],
         "missing": "reject",
     }
-    urls = ("https://x.bad.com/", "https://other.com/", "https://good.com/casino-x", "https://good.com/12345.html",
-            None, "https://good.com/story")  # fmt: skip
+    urls = ("https://x.bad.com/", "https://other.com/", "https://good.com/casino-x",
+            "https://good.com/hot/hot-free", "https://good.com/12345.html", None, "https://good.com/story")  # fmt: skip
     reasons, evidence = judge(params, *urls)
     expected = [
         "blocked_domain",
         "not_allowed_domain",
         "blocked_word_in_url",
+        "too_many_soft_words_in_url",
         "blocked_pattern",
         "missing_url",
     ]
@@ -43,6 +45,7 @@ def test_each_reason():
         {"domain": "x.bad.com", "matched": "bad.com"},
         {"domain": "other.com", "matched": None},
         {"domain": "good.com", "matched": "casino"},
+        {"domain": "good.com", "matched": "hot, free"},
         {"domain": "good.com", "matched": r"/\d{4,}\.html$"},
         {"domain": "", "matched": None},
         None,
