@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from pipeline.stage import ShardInfo, Sink
@@ -15,6 +16,27 @@ from stages.sinks._files import project, rebatch, shard_info, write_manifest
 FILE = "part.arrow"
 EMPTY = "empty.arrow"  # load_from_disk wants one file, even where there are no rows
 BATCH_ROWS, BATCH_BYTES = 1000, 64 << 20
+
+
+def zero_under_nulls(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The same rows, with zeros where numbers are null: what stages leave there must not change a file's bytes.
+
+    >>> import numpy as np
+    >>> values = pa.array(np.array([1.0, 2.0]), mask=np.array([False, True]))
+    >>> batch = zero_under_nulls(pa.record_batch({"x": values}))
+    >>> batch["x"].to_pylist(), np.frombuffer(batch["x"].buffers()[1], np.float64)[:2].tolist()
+    ([1.0, None], [1.0, 0.0])
+    """
+    columns = [_zeroed(column) for column in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+
+
+def _zeroed(column: pa.Array) -> pa.Array:
+    kind = column.type
+    if not column.null_count or not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        return column
+    null = column.is_null().to_numpy(zero_copy_only=False)
+    return pa.array(pc.fill_null(column, 0).to_numpy(zero_copy_only=False), kind, mask=null)
 
 
 class WriteArrow(Sink[None]):
@@ -30,7 +52,7 @@ class WriteArrow(Sink[None]):
 
     def write(self, batches: Iterator[pa.RecordBatch], out: Path, resource: None) -> ShardInfo:  # noqa: ARG002
         """One file; none for no rows."""
-        chosen = (project(batch, self.columns) for batch in batches if batch.num_rows)
+        chosen = (zero_under_nulls(project(batch, self.columns)) for batch in batches if batch.num_rows)
         ready = rebatch(chosen, BATCH_ROWS, BATCH_BYTES)
         first = next(ready, None)
         if first is None:
