@@ -79,13 +79,15 @@ def compiled(column):
     return list(zip(*(v.to_pylist() for v in verdicts), strict=True))
 
 
+RULES = [(rules, rules.open({})) for rules in (GopherRules(), GopherRepetition(), FinewebRules(), C4Rules())]
+
+
 def everything(column):
-    """All signals, C4's edit and verdict, and the verdicts of the other three rule sets."""
+    """All signals, C4's edit and verdict, and the verdicts of the other three rule sets; a worker opens them once."""
     columns = text_signals(column)
     batch = pa.RecordBatch.from_pydict({"text": column, **columns})
-    for kind in (GopherRules, GopherRepetition, FinewebRules, C4Rules):
-        stage = kind()
-        stage.annotate(batch, stage.open({}))
+    for rules, resource in RULES:
+        rules.annotate(batch, resource)
 
 
 def signals_only(column):

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 def text_buffers(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """UTF-8 bytes and row offsets of a (large_)string or (large_)binary array.
 
-    Nulls must be rows of length 0, which is what pyarrow and every stage of ours writes.
+    Nulls are rows of length 0. An array of another library may keep bytes behind a null: it is copied without.
 
     Returns:
         data uint8 (read-only view); offsets int64 of length rows + 1, absolute positions in data.
@@ -18,6 +19,13 @@ def text_buffers(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
+    data, offsets = _raw_buffers(column)
+    if column.null_count and np.diff(offsets)[column.is_null().to_numpy(zero_copy_only=False)].any():
+        return _raw_buffers(pc.fill_null(column, pa.scalar("").cast(column.type)))
+    return data, offsets
+
+
+def _raw_buffers(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     wide = pa.types.is_large_string(column.type) or pa.types.is_large_binary(column.type)
     _, raw_offsets, raw_data = column.buffers()
     if len(column) == 0 or raw_offsets is None:

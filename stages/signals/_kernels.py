@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 
 from stages.kernels.unicode import DIGIT, LETTER, LIMIT, MARK, SPACE, UNSPACED, UPPER, WORD, decode
+from stages.kernels.words import mix64 as mix
 from stages.signals._counts import (
     BULLET,
     CLOSER,
@@ -27,7 +28,7 @@ from stages.signals._counts import (
     WIDTH,
     WORDS,
 )
-from stages.signals._ngram_kernels import BASE, PASSES, add, count_ngrams, mask_for, mix, new_table
+from stages.signals._ngram_kernels import BASE, PASSES, add, count_ngrams, mask_for, new_table, seen
 
 SHORT_LINE_CHARS = 30  # FineWeb: a line of at most 30 characters is short
 FULL_STOP, HASH_SIGN, BRACE, ELLIPSIS, NEWLINE = 0x2E, 0x23, 0x7B, 0x2026, 0x0A
@@ -38,6 +39,7 @@ _BASIS = np.uint64(0xCBF29CE484222325)
 _PRIME = np.uint64(0x100000001B3)
 _PARAGRAPH = np.uint64(0xD6E8FEB86659FD93)  # keeps a paragraph of one line apart from that line
 _CLASS = 0xFF
+PLAIN_LOWER = 1 << 20  # what plain_counts() has for a-z
 _RUN = (1 << 20) - 1  # plain characters taken at once, so that three counts of them fit into one number
 _NONE, _SPACED, _SINGLE = 0, 1, 2  # the token being read: none, between spaces, one unspaced character
 
@@ -77,9 +79,7 @@ def _is_kana(point):
 
 
 @njit(cache=True, nogil=True)
-def _scan(
-    data, start, end, kinds, lower, quick, stops, stop_bits, known, table, mark, mask, hashes, ends, out
-):
+def _scan(data, start, end, kinds, lower, quick, stops, sought, known, table, mark, mask, hashes, ends, out):
     """Characters, words, lines and paragraphs of data[start:end] into `out`.
 
     Fills hashes[k] with the polynomial hash of the first k words and ends[k] with their length in characters.
@@ -89,10 +89,11 @@ def _scan(
     visible = uppers = lowers = digits = signs = ellipses = braces = newlines = 0
     scripts = numeric = capital = line_upper = line_lower = line_digits = line_class = script_word = 0
     begin, previous, before = np.int64(0), np.int64(0), np.int64(0)
-    stopped = pending = in_sentence = after_lorem = False
+    lorem_at = -1
+    stopped = pending = in_sentence = False
     lines = line_chars = bullets = trailing = terminal = short = same_lines = same_line_chars = 0
     paragraphs = same_paragraphs = same_paragraph_chars = 0
-    found = np.uint64(0)
+    found, prefix, word_chars = np.uint64(0), np.uint64(0), 0
     state, length, word_length, word_class, h, word_hash = _NONE, 0, 0, 0, _BASIS, _BASIS
     line_run, line_length, line_h, line_hash, first, last, dots, last_dots = 0, 0, _BASIS, _BASIS, 0, 0, 0, 0
     paragraph_chars, paragraph_hash = 0, _PARAGRAPH
@@ -100,6 +101,42 @@ def _scan(
     ends[0] = 0
     i = start
     while i <= end:
+        if state != _SINGLE and i < end and quick[data[i]]:  # a stretch of a plain word, quickly
+            if state == _NONE:
+                state, length, word_class, h = _SPACED, 0, 0, _BASIS
+            if pending:
+                if quick[data[i]] != PLAIN_LOWER and in_sentence:
+                    sentences += 1
+                pending = False
+            in_sentence, stopped = True, False
+            first = first if line_run else np.int64(kinds[data[i]])
+            run, many = i, np.int64(0)
+            while i < end and i - run < _RUN and quick[data[i]]:
+                many += quick[data[i]]
+                h = (h ^ np.uint64(data[i] | 0x20)) * _PRIME  # in lower case
+                line_h = (line_h ^ np.uint64(data[i])) * _PRIME
+                i += 1
+            run = i - run
+            plain_upper, plain_lower, plain_digits = many & _RUN, (many >> 20) & _RUN, many >> 40
+            chars += run
+            visible += run
+            length += run
+            word_length, word_hash = length, h
+            line_run += run
+            line_upper += plain_upper
+            line_lower += plain_lower
+            line_digits += plain_digits
+            kinds_seen = UPPER if plain_upper else 0
+            kinds_seen |= LOWER if plain_lower else 0
+            kinds_seen |= LETTER if plain_upper + plain_lower else 0
+            kinds_seen |= DIGIT if plain_digits else 0
+            word_class |= kinds_seen
+            line_class |= kinds_seen
+            before = previous if run == 1 else np.int64(kinds[data[i - 2]])
+            previous = last = np.int64(kinds[data[i - 1]])
+            line_length, line_hash = line_run, line_h
+            dots = last_dots = 0
+            continue
         point = np.int64(NEWLINE)  # the end of the text ends its last word and line
         if i == end:
             i += 1
@@ -124,8 +161,10 @@ def _scan(
         if state != _NONE and (begins or after == _NONE) and word_length:
             words += 1
             mixed = mix(word_hash)
-            hashes[words] = hashes[words - 1] * BASE + mixed
-            ends[words] = ends[words - 1] + word_length
+            prefix = prefix * BASE + mixed
+            word_chars += word_length
+            hashes[words] = prefix
+            ends[words] = word_chars
             alpha += 1 if word_class & LETTER else 0
             longest = max(longest, word_length)
             all_caps += 1 if word_class & (UPPER | LOWER) == UPPER else 0
@@ -136,10 +175,10 @@ def _scan(
                 syllabic += 1
             elif _is_kana(begin):
                 kana += 1
-            lorems += 1 if after_lorem and mixed == known[IPSUM] else 0
-            after_lorem = mixed == known[LOREM]
-            script_word |= mixed == known[JAVASCRIPT]
-            if (stop_bits >> (mixed & np.uint64(63))) & np.uint64(1):
+            if (sought >> (mixed & np.uint64(63))) & np.uint64(1):
+                lorems += 1 if mixed == known[IPSUM] and lorem_at == words - 1 else 0
+                lorem_at = words if mixed == known[LOREM] else lorem_at
+                script_word |= mixed == known[JAVASCRIPT]
                 for k in range(stops.size):
                     if stops[k] == mixed:
                         found |= np.uint64(1) << np.uint64(k)
@@ -172,14 +211,14 @@ def _scan(
                 uppers += line_upper
                 lowers += line_lower
                 digits += line_digits
-                if table.seen[add(table, mark, mask, mix(line_hash))] > 1:
+                if seen(table, add(table, mark, mask, mix(line_hash))) > 1:
                     same_lines += 1
                     same_line_chars += line_length
                 paragraph_chars += line_length
                 paragraph_hash = mix(paragraph_hash * BASE + line_hash)
             if paragraph_chars and (line_length == 0 or i > end):
                 paragraphs += 1
-                if table.seen[add(table, mark, mask, paragraph_hash)] > 1:
+                if seen(table, add(table, mark, mask, paragraph_hash)) > 1:
                     same_paragraphs += 1
                     same_paragraph_chars += paragraph_chars
                 paragraph_chars, paragraph_hash = 0, _PARAGRAPH
@@ -218,32 +257,6 @@ def _scan(
         before, previous, last = previous, kind, kind
         line_run += 1
         line_h = (line_h ^ np.uint64(point)) * _PRIME
-        if state == _SPACED and kind & WORD:  # the rest of a plain word, quickly
-            run, many = i, np.int64(0)
-            while i < end and i - run < _RUN and quick[data[i]]:
-                many += quick[data[i]]
-                h = (h ^ np.uint64(data[i] | 0x20)) * _PRIME  # in lower case
-                line_h = (line_h ^ np.uint64(data[i])) * _PRIME
-                i += 1
-            run = i - run
-            if run:
-                plain_upper, plain_lower, plain_digits = many & _RUN, (many >> 20) & _RUN, many >> 40
-                chars += run
-                visible += run
-                length += run
-                word_length, word_hash = length, h
-                line_run += run
-                line_upper += plain_upper
-                line_lower += plain_lower
-                line_digits += plain_digits
-                kinds_seen = UPPER if plain_upper else 0
-                kinds_seen |= LOWER if plain_lower else 0
-                kinds_seen |= LETTER if plain_upper + plain_lower else 0
-                kinds_seen |= DIGIT if plain_digits else 0
-                word_class |= kinds_seen
-                line_class |= kinds_seen
-                before = previous if run == 1 else np.int64(kinds[data[i - 2]])
-                previous = last = np.int64(kinds[data[i - 1]])
         line_length, line_hash = line_run, line_h
         last_dots = 0
         if kind & COUNTED:
@@ -263,7 +276,7 @@ def _scan(
         found &= found - np.uint64(1)
         distinct += 1
     row = (
-        *(chars, words, words + wordless, ends[words], spaced, spaced_chars, kana, syllabic, longest, alpha),
+        *(chars, words, words + wordless, word_chars, spaced, spaced_chars, kana, syllabic, longest, alpha),
         *(all_caps, distinct, stop_uses, lorems, sentences + in_sentence, visible, uppers, lowers, digits),
         *(signs, ellipses, braces, newlines - 1),
         *(lines, line_chars, bullets, trailing, terminal, short, scripts, numeric, capital),
@@ -293,11 +306,13 @@ def count_text(data, offsets, kinds, lower, quick, stops, known):
     rows = offsets.size - 1
     out, logs = np.zeros((rows, WIDTH), np.int64), np.zeros(rows, np.float64)
     hashes, ends = np.empty(0, np.uint64), np.empty(0, np.int64)
-    slots, runs, may_repeat = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.bool_)
+    places, slots, runs = np.empty(0, np.uint32), np.empty(0, np.uint32), np.empty(0, np.uint8)
     table, mark = new_table(64), 1
-    stop_bits = np.uint64(0)
+    sought = np.uint64(0)  # low bits of the hashes of words to look at more closely
     for k in range(stops.size):
-        stop_bits |= np.uint64(1) << (stops[k] & np.uint64(63))
+        sought |= np.uint64(1) << (stops[k] & np.uint64(63))
+    for k in range(known.size):
+        sought |= np.uint64(1) << (known[k] & np.uint64(63))
     for row in range(rows):
         start, end = offsets[row], offsets[row + 1]
         if start == end:
@@ -316,7 +331,7 @@ def count_text(data, offsets, kinds, lower, quick, stops, known):
             lower,
             quick,
             stops,
-            stop_bits,
+            sought,
             known,
             table,
             mark,
@@ -327,12 +342,12 @@ def count_text(data, offsets, kinds, lower, quick, stops, known):
         )
         words = out[row, WORDS]
         if words > slots.size:
-            slots, runs = np.empty(2 * words, np.int64), np.empty(2 * words, np.int64)
-            may_repeat = np.empty(2 * words, np.bool_)
+            places, slots = np.empty(words, np.uint32), np.empty(words, np.uint32)
+            runs = np.empty(words, np.uint8)
         mask = mask_for(words)
         if mask >= table.keys.size:
             table = new_table(mask + 1)
         counts = out[row, UNIQUE:]
-        logs[row] = count_ngrams(words, hashes, ends, may_repeat, slots, runs, table, mark + 1, mask, counts)
+        logs[row] = count_ngrams(words, hashes, ends, places, slots, runs, table, mark + 1, mask, counts)
         mark += 1 + PASSES
     return out, logs

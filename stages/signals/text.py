@@ -195,6 +195,7 @@ class TextSignals(MapStage[None]):
     Signals are numbers without a verdict: nothing is rejected here. Null text counts as empty.
     """
 
+    version = 2  # word_count estimates words in scripts without spaces, where version 1 counted characters
     summarize = {"word_count": "sum", "char_count": "sum"}
 
     stop_words: tuple[str, ...] = Field(

@@ -108,8 +108,8 @@ def sentences_of(text, stops, closers, wide_stops):
     chunks = text.split()
     for k, chunk in enumerate(chunks):
         parts = re.split(f"[{wide_stops}]", chunk)
-        for part in parts:
-            if part is not parts[0] and has_words:
+        for nth, part in enumerate(parts):
+            if nth and has_words:
                 ended, has_words = ended + 1, False
             has_words = has_words or any(category(char) in WORDLIKE for char in part)
         goes_on = k + 1 < len(chunks) and unicodedata.category(chunks[k + 1][0]) in ("Ll", "Lt")
