@@ -1,16 +1,19 @@
 """Scores of KenLM binaries, such as those that CCNet published, by the kenlm package (the extra `lm`).
 
-CCNet scores lines of SentencePiece pieces, after lower-casing, taking accents off, writing 0 for every digit and ASCII
-for typographic punctuation (cc_net/text_normalizer.py); without a SentencePiece model lines are our words.
+With a SentencePiece model a document is prepared and scored as CCNet does it (its text_normalizer.normalize and
+perplexity.DocLM): small letters without accents, 0 for every digit, ASCII for some typographic marks, no control
+characters; line feeds are such, so a document is one line. Without one, lines and words are those of our own models.
 """
 
-import re
+import functools
+import sys
 import unicodedata
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from stages.signals._lm_model import Scores, lines_of
+from stages.signals._lm_model import Scores, lines_of, scores_of, spellings_of, words_of
 
 try:
     import kenlm
@@ -19,40 +22,51 @@ except ImportError as error:
         "perplexity: a KenLM binary needs the package kenlm; run pip install 'corpusmill[lm]'"
     ) from error
 
-_TO_ASCII = str.maketrans(
-    {
-        **dict.fromkeys("“”„«»″「」『』《》", '"'),
-        **dict.fromkeys("‘’‚‹›′", "'"),
-        **dict.fromkeys("–‒", "-"),
-        "—": " - ",
-        "…": "...",
-        "，": ",",
-        "。": ".",
-        "、": ",",
-        "！": "!",
-        "？": "?",
-        "：": ":",
-        "；": ";",
-        "（": "(",
-        "）": ")",
-        "％": "%",
-        "【": "[",
-        "】": "]",
-    }
-)
-_DIGIT = re.compile(r"\d")
-_WORD = re.compile(r"\w+")
+# Which marks become which is what the published models have seen; ‘ and ‹ › stay as they are.
+_MARKS = {
+    '"': "„”“«»」「《》",
+    "'": "´’",
+    ",": "，、",
+    ".": "。",
+    ":": "∶：",
+    "?": "？",
+    "!": "！",
+    "(": "（",
+    ")": "）",
+    ";": "；",
+    "-": "–━►",
+    " - ": "—",
+    ". ": "．",
+    "~": "～",
+    "...": "…",
+    "<": "〈",
+    ">": "〉",
+    "[": "【",
+    "]": "】",
+    "%": "％",
+}
 
 
-def ccnet_line(line: str) -> str:
-    """A line as CCNet prepares it.
+@functools.cache
+def _ccnet_table() -> dict[int, str | None]:
+    """For str.translate: what becomes of marks, accents, digits and control characters."""
+    table: dict[int, str | None] = {}
+    for point in range(sys.maxunicode + 1):
+        category = unicodedata.category(chr(point))
+        if category == "Nd":
+            table[point] = "0"
+        elif category in ("Mn", "Cc"):
+            table[point] = None
+    return table | {ord(mark): plain for plain, marks in _MARKS.items() for mark in marks}
 
-    >>> ccnet_line("Élan “vital”, 1907…")
+
+def ccnet_text(text: str) -> str:
+    """A document as CCNet prepares it.
+
+    >>> ccnet_text("Élan “vital”, 1907…")
     'elan "vital", 0000...'
     """
-    lowered = unicodedata.normalize("NFD", line.strip().lower().translate(_TO_ASCII))
-    plain = "".join(char for char in lowered if unicodedata.category(char) != "Mn")
-    return _DIGIT.sub("0", plain)
+    return unicodedata.normalize("NFD", text.strip().lower()).translate(_ccnet_table())
 
 
 class KenlmScorer:
@@ -69,25 +83,41 @@ class KenlmScorer:
         if sentencepiece is not None:
             from sentencepiece import SentencePieceProcessor
 
-            self.pieces = SentencePieceProcessor(model_file=sentencepiece)
+            try:
+                self.pieces = SentencePieceProcessor(model_file=sentencepiece)
+            except (OSError, RuntimeError) as error:
+                raise ValueError(f"{sentencepiece}: no SentencePiece model: {error}") from error
 
     def score(self, text: pa.Array) -> Scores:
-        """Perplexity over lines as CCNet has it: 10 to the mean of -log10 over pieces and line ends."""
-        lines, rows = lines_of(text)
-        logs, words, unknown, ends = (np.zeros(len(text)) for _ in range(4))
-        for row, line in zip(rows.tolist(), lines.to_pylist(), strict=True):
-            tokens = self._tokens(line)
-            if not tokens:
-                continue
-            scored = list(self.model.full_scores(" ".join(tokens), bos=True, eos=True))
-            logs[row] += sum(log for log, _, _ in scored)
-            words[row] += len(scored)
-            ends[row] += 1
-            unknown[row] += sum(is_unknown for _, _, is_unknown in scored[:-1])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return Scores(10.0 ** (-logs / words), unknown / (words - ends))
+        """Perplexity over lines (of pieces: over the document), their ends included."""
+        tokens, rows = self._pieces_of(text) if self.pieces is not None else _words_of(text)
+        sizes = pc.list_value_length(tokens).to_numpy(zero_copy_only=False)
+        lines = pc.binary_join(tokens, pa.scalar(" ", pa.large_string())).to_pylist()
+        logs = [
+            self.model.score(line) if size else 0.0 for line, size in zip(lines, sizes.tolist(), strict=True)
+        ]
+        distinct = tokens.flatten().dictionary_encode()
+        known = np.fromiter((word in self.model for word in distinct.dictionary.to_pylist()), bool)
+        unknown = ~known[distinct.indices.to_numpy()] if len(distinct) else np.zeros(0, bool)
+        sums = (
+            np.bincount(rows, logs, len(text)),
+            np.bincount(rows, sizes + (sizes > 0), len(text)),
+            np.bincount(np.repeat(rows, sizes), unknown, len(text)),
+            np.bincount(rows, sizes > 0, len(text)),
+        )
+        return scores_of(*sums)
 
-    def _tokens(self, line: str) -> list[str]:
-        if self.pieces is not None:
-            return list(self.pieces.encode(ccnet_line(line), out_type=str))
-        return _WORD.findall(line.lower())
+    def _pieces_of(self, text: pa.Array) -> tuple[pa.Array, np.ndarray]:
+        """Pieces of each document, and int64 numbers of rows."""
+        prepared = [ccnet_text(document or "") for document in text.to_pylist()]
+        assert self.pieces is not None
+        pieces = self.pieces.encode(prepared, out_type=str, num_threads=1)
+        return pa.array(pieces, pa.large_list(pa.large_string())), np.arange(len(text))
+
+
+def _words_of(text: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    """Words of each line, spelt as in an ARPA file of ours, and the rows that lines are of."""
+    lines, rows = lines_of(text)
+    found = words_of(lines)
+    words = spellings_of(lines, found.starts, found.ends)
+    return pa.LargeListArray.from_arrays(pa.array(found.offsets), words), rows

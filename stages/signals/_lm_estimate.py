@@ -4,7 +4,7 @@ Chen and Goodman 1999, "An empirical study of smoothing techniques for language 
 the treatment of pruning are those of Heafield et al. 2013, "Scalable Modified Kneser-Ney Language Model Estimation".
 An n-gram is known by a 64-bit hash of its word numbers; among 10^8 of them two share one with probability 3e-4.
 
-Memory: about 100 bytes for each token and order at the peak.
+Memory: about 45 bytes for each token and order at the peak.
 """
 
 from typing import NamedTuple
@@ -48,6 +48,9 @@ def estimate(tokens: np.ndarray, order: int, prune: int, vocabulary: int) -> lis
     models: list[Ngrams] = []
     for n, types in enumerate(found, 1):
         lower = models[-1] if models else None
+        if lower is not None and not len(lower.hashes):  # all of the order below was pruned, so all here is
+            models.append(lower)
+            continue
         probs, contexts, left = _probabilities(tokens, types, n, lower, prune if n > 2 else 0, vocabulary)
         if lower is not None:
             at = np.minimum(np.searchsorted(lower.hashes, contexts), len(lower.hashes) - 1)
@@ -99,7 +102,8 @@ def discounts(adjusted: np.ndarray) -> tuple[float, float, float]:
         return FALLBACK
     y = n1 / (n1 + 2 * n2)
     found = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)
-    return found if all(0 <= d <= k for k, d in enumerate(found, 1)) else FALLBACK
+    # one of 0 would leave nothing for words not seen, whose probability would be 0
+    return found if all(0 < d <= k for k, d in enumerate(found, 1)) else FALLBACK
 
 
 def _probabilities(

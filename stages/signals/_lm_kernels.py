@@ -119,42 +119,97 @@ def number_words(hashes, offsets, words, slots):
 
 
 @njit(cache=True, nogil=True)
-def score_lines(tokens, starts, order, grams, slots, probs, backoffs):
+def cut_spans(data, starts, ends):
+    """The bytes from each start to its end, end to end, and int64 offsets of where each begins."""
+    offsets = np.zeros(starts.size + 1, np.int64)
+    for k in range(starts.size):
+        offsets[k + 1] = offsets[k] + ends[k] - starts[k]
+    out = np.empty(offsets[-1], np.uint8)
+    for k in range(starts.size):
+        out[offsets[k] : offsets[k + 1]] = data[starts[k] : ends[k]]
+    return out, offsets
+
+
+@njit(cache=True, nogil=True)
+def fill_grams(hashes, values, size):
+    """A hash table over distinct n-grams: key, value, key, value, ...; a key of 0 is an empty place.
+
+    Args:
+        hashes: uint64; that one is 0 has odds of 2**-64.
+        values: uint64, what belongs to each.
+        size: places, a power of two above the number of n-grams.
+    """
+    table = np.zeros(2 * size, np.uint64)
+    mask = np.uint64(size - 1)
+    for k in range(hashes.size):
+        place = np.int64(hashes[k] & mask)
+        while table[2 * place]:
+            place = (place + 1) & np.int64(mask)
+        table[2 * place] = hashes[k]
+        table[2 * place + 1] = values[k]
+    return table
+
+
+@njit(inline="always")
+def _place_of(h, table, mask):
+    """Where an n-gram's key is in a table of fill_grams(), or -1."""
+    place = np.int64(h & np.uint64(mask))
+    key = table[2 * place]
+    while key != h:
+        if key == 0:
+            return np.int64(-1)
+        place = (place + 1) & mask
+        key = table[2 * place]
+    return place
+
+
+@njit(cache=True, nogil=True)
+def score_lines(tokens, starts, order, unigrams, table, values):
     """For each line: sum of log10 probabilities, words with the line's end, and words not in the vocabulary.
 
     The probability of a word is that of the longest n-gram that is known and ends in it, times the backoffs of
-    the longer contexts that are known.
+    the longer contexts that are known. An n-gram is looked for only if the words before its last are one that is
+    known, as whatever has no context in an ARPA file has no place there.
 
     Args:
         tokens: int32, from number_words().
         starts: int64, from number_words().
         order: longest n-gram.
-        grams: uint64 hashes of all n-grams of all orders.
-        slots: build_table(grams).
-        probs: float32, log10, as grams.
-        backoffs: float32, log10, as grams.
+        unigrams: float32, shape (words, 2): log10 of probability and backoff.
+        table: of fill_grams(), n-grams of 2 words and more.
+        values: `table` seen as float32: those of place p are at 4 * p + 2 and + 3.
 
     Returns:
         float64, shape (lines, 3).
     """
     out = np.zeros((starts.size - 1, 3), np.float64)
+    mask = np.int64(table.size // 2 - 1)
+    hashes = np.zeros(order, np.uint64)  # [k]: of the k + 1 words up to here
+    backoffs = np.zeros(order + 1, np.float64)  # [k]: of the k words before this one
     for line in range(starts.size - 1):
-        first, total = starts[line], 0.0
-        for i in range(first + 1, starts[line + 1]):
-            left = max(first, i - order + 1)
-            for begin in range(left, i + 1):
-                context = np.uint64(0)
-                for k in range(begin, i):
-                    context = _extend(context, tokens[k])
-                found = _find(_extend(context, tokens[i]), grams, slots)
-                if found >= 0:
-                    total += probs[found]
-                    break
-                if begin < i:
-                    known = _find(context, grams, slots)
-                    if known >= 0:
-                        total += backoffs[known]
-            out[line, 2] += tokens[i] == UNK
+        depth = 0  # words before this one that are a known context
+        total, unknown = 0.0, 0
+        for i in range(starts[line], starts[line + 1]):
+            token = tokens[i]
+            for k in range(depth, 0, -1):
+                hashes[k] = _extend(hashes[k - 1], token)
+            hashes[0] = _extend(np.uint64(0), token)
+            log, longest, left = np.float64(unigrams[token, 0]), 1, 0.0
+            after = np.float64(unigrams[token, 1])
+            for k in range(1, depth + 1):
+                left += backoffs[k]
+                backoffs[k] = after  # of the k words up to here; what was there has just been used
+                after = 0.0
+                place = _place_of(hashes[k], table, mask)
+                if place >= 0:
+                    log, longest, left = np.float64(values[4 * place + 2]), k + 1, 0.0
+                    after = np.float64(values[4 * place + 3])
+            backoffs[depth + 1] = after
+            depth = min(longest, order - 1)
+            if i > starts[line]:  # not <s>
+                total += log + left
+                unknown += token == UNK
         out[line, 0] = total
-        out[line, 1] = max(starts[line + 1] - first - 1, 0)
+        out[line, 1] = max(starts[line + 1] - starts[line] - 1, 0)
+        out[line, 2] = unknown
     return out

@@ -1,12 +1,11 @@
-"""An n-gram language model: built from texts, kept as a folder of arrays, written and read as ARPA.
+"""An n-gram language model: built from texts, kept as a folder of arrays, asked for the perplexity of texts.
 
 Text becomes lines, and lines words: those of stages/kernels/words.py (case folded, punctuation left out, a character
 of Han, Kana or Thai a word by itself), so training and scoring cannot differ. A word is known by its hash; its
-spelling matters only in the ARPA file, where other tools want to read it.
+spelling matters only in the ARPA file (_lm_arpa.py), where other tools want to read it.
 """
 
-import gzip
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,32 +14,37 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stages.kernels.words import hash_words, word_alphabet
+from stages.kernels.buffers import text_buffers
+from stages.kernels.words import HashedWords, hash_words, word_alphabet
 from stages.signals._lm_estimate import Ngrams, estimate
 from stages.signals._lm_kernels import (
     FIRST_WORD,
     UNK,
     build_table,
-    hash_ngrams,
+    cut_spans,
+    fill_grams,
     number_words,
     score_lines,
 )
 
 META = "model.json"
 SPECIAL = ("<unk>", "<s>", "</s>")  # in the order of their numbers
-ARRAYS = ("words", "grams", "probs", "backoffs")
+ARRAYS = ("words", "unigrams", "grams", "values")
+_UNSEEN = (
+    r"[\s\p{Z}\p{Cf}]+"  # what words.py passes over within a word, and what would end one in an ARPA file
+)
 
 
 class LanguageModel(NamedTuple):
     """What scoring looks up."""
 
-    order: int
+    order: int  # words of the longest n-grams there are
     words: np.ndarray  # uint64: hashes of the vocabulary, number FIRST_WORD first
     word_slots: np.ndarray  # build_table(words)
-    grams: np.ndarray  # uint64: hashes of all n-grams
-    gram_slots: np.ndarray
-    probs: np.ndarray  # float32, log10
-    backoffs: np.ndarray
+    unigrams: np.ndarray  # float32, shape (FIRST_WORD + words, 2): log10 of probability and backoff
+    grams: np.ndarray  # uint64: hashes of the n-grams of 2 words and more
+    values: np.ndarray  # float32, shape (grams, 2), as in unigrams
+    table: np.ndarray  # fill_grams() of both
     cuts: tuple[float, float] | None  # perplexities at a third and two thirds of the held-out documents
 
 
@@ -71,13 +75,45 @@ def lines_of(text: pa.Array) -> tuple[pa.Array, np.ndarray]:
     return split.flatten(), pc.list_parent_indices(split).to_numpy().astype(np.int64)
 
 
+def words_of(lines: pa.Array) -> HashedWords:
+    """The words of lines as the model knows them, with their places."""
+    return hash_words(lines, word_alphabet(), located=True)
+
+
+def spellings_of(lines: pa.Array, starts: np.ndarray, ends: np.ndarray) -> pa.Array:
+    """How words at some places (of words_of()) are written in an ARPA file; large_string.
+
+    >>> lines = pa.array(["La\u00admp, ΛΌΓΟΣ"], pa.large_string())
+    >>> spellings_of(lines, *words_of(lines)[2:]).to_pylist()
+    ['lamp', 'λόγοσ']
+    """
+    data, offsets = cut_spans(text_buffers(lines)[0], starts, ends)
+    cut = pa.LargeStringArray.from_buffers(len(starts), pa.py_buffer(offsets), pa.py_buffer(data))
+    lowered = pc.replace_substring(pc.utf8_lower(cut), "ς", "σ")
+    return pc.replace_substring_regex(lowered, _UNSEEN, "")
+
+
 def slots_for(hashes: np.ndarray) -> np.ndarray:
     """A hash table over distinct hashes, half full at most."""
-    return build_table(hashes, 1 << max(int(2 * hashes.size - 1).bit_length(), 4))
+    slots: np.ndarray = build_table(hashes, _places_for(hashes))
+    return slots
+
+
+def _places_for(hashes: np.ndarray) -> int:
+    return 1 << max(int(2 * hashes.size - 1).bit_length(), 4)
+
+
+def make_model(
+    order: int, words: np.ndarray, unigrams: np.ndarray, grams: np.ndarray, values: np.ndarray
+) -> LanguageModel:
+    """A model that can be asked; the arguments are as in LanguageModel, `grams` distinct."""
+    values = np.ascontiguousarray(values, np.float32).reshape(-1, 2)
+    table = fill_grams(grams, values.view(np.uint64).ravel(), _places_for(grams))
+    return LanguageModel(order, words, slots_for(words), unigrams, grams, values, table, None)
 
 
 def build_model(texts: Sequence[pa.Array], order: int, min_count: int, max_words: int, prune: int) -> Built:
-    """Estimate a model from texts (large_string arrays).
+    """Estimate a model from texts (large_string arrays); of a lower order if all longer n-grams are pruned.
 
     Raises:
         ValueError: no word occurs `min_count` times.
@@ -89,12 +125,20 @@ def build_model(texts: Sequence[pa.Array], order: int, min_count: int, max_words
         _share_unknown(tokens, grams, n, left_out)
         for n, grams in enumerate(estimate(tokens, order, prune, FIRST_WORD + len(words)), 1)
     ]
-    grams, probs, backoffs = (np.concatenate([n[column] for n in orders]) for column in (0, 2, 3))
-    model = LanguageModel(
-        order, words, slots_for(words), grams, slots_for(grams),
-        probs.astype(np.float32), backoffs.astype(np.float32), None,
-    )  # fmt: skip
+    while len(orders) > 1 and not len(orders[-1].hashes):
+        orders.pop()
+    unigrams = np.zeros((FIRST_WORD + len(words), 2), np.float32)
+    first = orders[0]
+    unigrams[np.where(first.places < 0, UNK, tokens[first.places])] = _values(first)
+    longer = orders[1:]
+    grams = np.concatenate([np.zeros(0, np.uint64), *(n.hashes for n in longer)])
+    values = np.concatenate([np.zeros((0, 2), np.float32), *map(_values, longer)])
+    model = make_model(len(orders), words, unigrams, grams, values)
     return Built(model, [*SPECIAL, *spellings], tokens, orders)
+
+
+def _values(grams: Ngrams) -> np.ndarray:
+    return np.stack([grams.probs, grams.backoffs], axis=1).astype(np.float32)
 
 
 def _share_unknown(tokens: np.ndarray, grams: Ngrams, n: int, left_out: int) -> Ngrams:
@@ -113,27 +157,23 @@ def _line_words(lines: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 def _vocabulary(lines: pa.Array, min_count: int, max_words: int) -> tuple[np.ndarray, list[str], int]:
     """Hashes and spellings of the most frequent words, by count and then by hash; how many are left out."""
-    found = hash_words(lines, word_alphabet(), located=True)
+    found = words_of(lines)
     hashes, first, counts = np.unique(found.hashes, return_index=True, return_counts=True)
     order = np.lexsort((hashes, -counts))
     order = order[counts[order] >= min_count][:max_words]
     if not len(order):
         raise ValueError(f"no word occurs {min_count} times in the sample; lower min_count or give more text")
-    data = lines.buffers()[2]
-    assert data is not None
-    raw = memoryview(data)
-    places = zip(found.starts[first[order]].tolist(), found.ends[first[order]].tolist(), strict=True)
-    spellings = [bytes(raw[start:end]).decode().lower() for start, end in places]
+    places = first[order]
+    spellings = spellings_of(lines, found.starts[places], found.ends[places]).to_pylist()
     return hashes[order], _distinct(spellings), len(hashes) - len(order)
 
 
 def _distinct(spellings: list[str]) -> list[str]:
-    """Spellings without white space, each once: one that came before gets its number behind it."""
+    """Spellings, each once: one that came before, or is empty, gets its number behind it."""
     seen: set[str] = set(SPECIAL)
     found = []
     for number, spelling in enumerate(spellings):
-        name = "".join(spelling.split())
-        name = name if name and name not in seen else f"{name}<{number}>"
+        name = spelling if spelling and spelling not in seen else f"{spelling}<{number}>"
         seen.add(name)
         found.append(name)
     return found
@@ -143,10 +183,16 @@ def score(model: LanguageModel, text: pa.Array) -> Scores:
     """Perplexity of each text of a (large_)string column under a model."""
     lines, rows = lines_of(text)
     tokens, starts = number_words(*_line_words(lines), model.words, model.word_slots)
-    tables = (model.grams, model.gram_slots, model.probs, model.backoffs)
-    by_line = score_lines(tokens, starts, model.order, *tables)
+    by_line = score_lines(
+        tokens, starts, model.order, model.unigrams, model.table, model.table.view(np.float32)
+    )
     logs, words, unknown = (np.bincount(rows, column, len(text)) for column in by_line.T)
     line_ends = np.bincount(rows, by_line[:, 1] > 0, len(text))
+    return scores_of(logs, words, unknown, line_ends)
+
+
+def scores_of(logs: np.ndarray, words: np.ndarray, unknown: np.ndarray, line_ends: np.ndarray) -> Scores:
+    """Scores from sums over each text: log10 probabilities, words with line ends, unknown words, line ends."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return Scores(10.0 ** (-logs / words), unknown / (words - line_ends))
 
@@ -169,103 +215,6 @@ def load_model(folder: Path) -> LanguageModel:
     if not (folder / META).is_file():
         raise ValueError(f"model: {folder} holds no language model; give a train_language_model node")
     meta = orjson.loads((folder / META).read_bytes())
-    words, grams, probs, backoffs = (np.load(folder / f"{name}.npy") for name in ARRAYS)
+    words, unigrams, grams, values = (np.load(folder / f"{name}.npy") for name in ARRAYS)
     cuts = tuple(meta["cuts"]) if meta["cuts"] else None
-    return LanguageModel(
-        meta["order"], words, slots_for(words), grams, slots_for(grams), probs, backoffs, cuts
-    )
-
-
-def arpa_parts(built: Built) -> Iterator[str]:
-    """The model as an ARPA file, piece by piece; kenlm and others read it."""
-    yield "\\data\\\n" + "".join(f"ngram {n}={len(grams.probs)}\n" for n, grams in enumerate(built.orders, 1))
-    names = pa.array(built.spellings, pa.large_string())
-    for n, grams in enumerate(built.orders, 1):
-        yield f"\n\\{n}-grams:\n"
-        numbers = [np.where(grams.places < 0, 0, built.tokens[grams.places + k]) for k in range(n)]
-        order = np.lexsort(numbers[::-1])
-        words = pc.binary_join_element_wise(*(names.take(pa.array(m[order])) for m in numbers), _BLANK)
-        columns = [_decimals(grams.probs[order]), words]
-        if n < len(built.orders):
-            columns.append(_decimals(grams.backoffs[order]))
-        for line in pc.binary_join_element_wise(*columns, _TAB).to_pylist():
-            yield line + "\n"
-    yield "\n\\end\\\n"
-
-
-def _decimals(values: np.ndarray) -> pa.Array:
-    return pc.cast(pa.array(np.round(values, 7)), pa.large_string())
-
-
-def read_arpa(path: Path) -> LanguageModel:
-    """Read an ARPA file, plain or gzip, whose vocabulary is of words as ours are.
-
-    Raises:
-        ValueError: it is none, is cut off, or most of its words are not words here; with the line's number.
-    """
-    open_text = gzip.open if path.suffix == ".gz" else open
-    sections: list[list[tuple[list[str], float, float]]] = []
-    with open_text(path, "rt", encoding="utf-8") as file:
-        try:
-            ended = _read_sections(file, sections)
-        except (ValueError, EOFError, OSError) as error:
-            raise ValueError(f"{path}: no ARPA language model that can be read: {error}") from error
-    if not ended or not sections or not sections[0]:
-        raise ValueError(f"{path}: no ARPA language model: it has no \\end\\, or no unigrams; is it cut off?")
-    return _from_sections(sections, path)
-
-
-def _read_sections(file: Any, sections: list[list[tuple[list[str], float, float]]]) -> bool:
-    """Fill a list for each order; True if the file has its end mark."""
-    for number, raw in enumerate(file, 1):
-        line = raw.rstrip("\n")
-        if line == "\\end\\":
-            return True
-        if line.startswith("\\") and line.endswith("-grams:"):
-            sections.append([])
-        elif sections and line:
-            prob, _, rest = line.partition("\t")
-            words, _, backoff = rest.partition("\t")
-            names = words.split(" ")
-            try:
-                entry = names, float(prob), float(backoff or 0)
-            except ValueError:
-                raise ValueError(f"line {number}: {line[:60]!r} is no n-gram with its probability") from None
-            if len(names) != len(sections):
-                raise ValueError(f"line {number}: {len(names)} words among the {len(sections)}-grams")
-            sections[-1].append(entry)
-    return False
-
-
-def _from_sections(sections: Sequence[Sequence[tuple[list[str], float, float]]], path: Path) -> LanguageModel:
-    spellings = [names[0] for names, _, _ in sections[0] if names[0] not in SPECIAL]
-    found = hash_words(pa.array(spellings, pa.large_string()), word_alphabet())
-    single = np.diff(found.offsets) == 1
-    if 2 * single.sum() < len(spellings):
-        raise ValueError(
-            f"{path}: only {single.sum()} of its {len(spellings)} entries are words as corpusmill cuts them; "
-            "convert it with kenlm's build_binary and give the tokenizer that it was trained with"
-        )
-    numbers = {name: k for k, name in enumerate(SPECIAL)}
-    hashes: dict[int, int] = {}
-    for spelling, at, is_single in zip(spellings, found.offsets.tolist(), single.tolist(), strict=False):
-        own = int(found.hashes[at]) if is_single else -1
-        if own not in hashes:  # the first of several spellings of one word counts
-            numbers[spelling] = FIRST_WORD + len(hashes)
-            if is_single:
-                hashes[own] = numbers[spelling]
-    words = np.fromiter(hashes, np.uint64, len(hashes))
-    entries = [e for section in sections for e in section if all(name in numbers for name in e[0])]
-    grams = np.empty(len(entries), np.uint64)
-    for k, (names, _, _) in enumerate(entries):
-        grams[k] = hash_ngrams(np.array([numbers[name] for name in names], np.int32), len(names), _FIRST)[0][
-            0
-        ]
-    probs, backoffs = (np.array([e[column] for e in entries], np.float32) for column in (1, 2))
-    return LanguageModel(
-        len(sections), words, slots_for(words), grams, slots_for(grams), probs, backoffs, None
-    )
-
-
-_FIRST = np.zeros(1, np.int64)
-_BLANK, _TAB = (pa.scalar(mark, pa.large_string()) for mark in " \t")
+    return make_model(meta["order"], words, unigrams, grams, values)._replace(cuts=cuts)

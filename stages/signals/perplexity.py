@@ -17,7 +17,8 @@ from pydantic import Field
 
 from pipeline.schema import TEXT
 from pipeline.stage import MapStage, Marks
-from stages.signals._lm_model import LanguageModel, Scores, load_model, read_arpa, score
+from stages.signals._lm_arpa import read_arpa
+from stages.signals._lm_model import LanguageModel, Scores, load_model, score
 
 PERPLEXITY = pa.field("perplexity", pa.float64())
 PERPLEXITY_BUCKET = pa.field("perplexity_bucket", pa.string())
@@ -78,18 +79,20 @@ class Perplexity(MapStage[Scorer]):
     `where: {lang: ...}` on the inputs.
     """
 
+    version: ClassVar[int] = 2
     reasons = Reason
     sides: ClassVar[Mapping[str, str]] = {"model": "folder of train_language_model"}
     summarize: ClassVar[Mapping[str, Literal["sum", "values"]]] = {"perplexity_bucket": "values"}
 
     model: str | None = Field(
         None,
-        description="path of an ARPA file (.arpa, .arpa.gz) whose words are lower-case and without punctuation, or "
+        description="path of an ARPA file (.arpa, .arpa.gz) of lower-case words, punctuation apart from them, or "
         "of a KenLM binary (needs the extra `lm`); null: the side input `model`",
     )
     sentencepiece: str | None = Field(
         None,
-        description="with a KenLM binary: path of the SentencePiece model that it was trained with; null: words",
+        description="with a KenLM binary: path of the SentencePiece model that it was trained with; documents are then "
+        "prepared as CCNet does it; null: words",
     )
     cuts: tuple[float, float] | None = Field(
         None, description="perplexities where head and middle end; null: those the node found, if it did"

@@ -6,6 +6,7 @@ that reads most like it. Which documents are the model, is which inputs this nod
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import orjson
@@ -22,7 +23,8 @@ from stages.kernels.sample import (
     sampled_texts,
     write_sample,
 )
-from stages.signals._lm_model import LanguageModel, arpa_parts, build_model, save_model, score
+from stages.signals._lm_arpa import arpa_parts
+from stages.signals._lm_model import LanguageModel, build_model, save_model, score
 
 SAMPLE = "sample.arrow"
 ARPA_FILE = "model.arpa"
@@ -42,6 +44,8 @@ def terciles(model: LanguageModel, texts: Iterable[pa.Array]) -> tuple[tuple[flo
 class TrainLanguageModel(Sink[None]):
     """An interpolated modified Kneser-Ney model of words, with the cuts that make `perplexity_bucket`."""
 
+    version: ClassVar[int] = 2
+
     order: int = Field(
         3, ge=2, le=6, description="words to the longest n-gram; 5 in CCNet, and dearer to hold"
     )
@@ -56,7 +60,7 @@ class TrainLanguageModel(Sink[None]):
     max_bytes: int = Field(
         50_000_000,
         ge=1,
-        description="stop taking texts at so many bytes; training takes about 100 bytes of memory for each",
+        description="stop taking texts at so many bytes; training takes 10 times `order` bytes of memory for each",
     )
     held_out: float = Field(
         0.1, gt=0.0, le=0.5, description="share of the sampled bytes kept for the cuts of the buckets"

@@ -87,6 +87,7 @@ def test_no_stage_is_forgotten():
     assert SIDES.keys() <= CASES.keys()
     assert LIBRARIES.keys() <= CASES.keys()
 
+
 # What cannot be made of no document, with the error: an index of nothing would find nothing, silently.
 NOTHING_FROM_NOTHING = {
     "build_ngram_index": "none of 0 items",

@@ -91,7 +91,11 @@ def test_perplexity_tells_prose_from_noise_as_well_as_it_did():
     assert {name: digest(path) for name, path in paths.items()} == known["data"], "other data: run --update"
     found = measure(paths)
     assert found.keys() == known["floors"].keys()
-    fallen = {name: (area, known["floors"][name]) for name, area in found.items() if area < known["floors"][name] - NOISE}
+    fallen = {
+        name: (area, known["floors"][name])
+        for name, area in found.items()
+        if area < known["floors"][name] - NOISE
+    }
     assert not fallen
 
 

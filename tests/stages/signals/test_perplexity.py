@@ -1,13 +1,21 @@
 """The perplexity stage: buckets, bounds, models by node and by file, and the node that trains one."""
 
 import json
+import re
+import tempfile
+import unicodedata
+from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from pipeline.schema import id_hashes
-from stages.signals._kenlm import KenlmScorer, ccnet_line
-from stages.signals._lm_model import arpa_parts, build_model, load_model
+from stages.signals._kenlm import KenlmScorer, ccnet_text
+from stages.signals._lm_arpa import arpa_parts
+from stages.signals._lm_model import build_model, load_model, score
 from stages.signals.perplexity import Perplexity, bucket_of
 from stages.signals.train_language_model import TrainLanguageModel
 
@@ -85,7 +93,15 @@ def test_partitions_make_no_other_model(tmp_path):
     whole = batch_of(DOCUMENTS)
     parts = (whole.slice(0, 40), whole.slice(40, 0), whole.slice(40))
     two = trained(tmp_path / "two", parts, seed=3, arpa=True, min_count=1)
-    for name in ("model.json", "model.arpa", "manifest.json", "grams.npy", "probs.npy", "words.npy"):
+    for name in (
+        "model.json",
+        "model.arpa",
+        "manifest.json",
+        "grams.npy",
+        "values.npy",
+        "unigrams.npy",
+        "words.npy",
+    ):
         assert (two / name).read_bytes() == (one / name).read_bytes(), name
     assert not list(two.rglob("sample.arrow"))
 
@@ -146,8 +162,71 @@ def test_problems(params, problem):
     assert (problem is None and not found) or problem in found[0]
 
 
-def test_ccnet_preparation():
-    assert ccnet_line("  «Élan» — 24 % ！\n") == '"elan"  -  00 % !'
+def slow_ccnet(text):
+    """CCNet's preparation a step and a character at a time."""
+    lowered = unicodedata.normalize("NFD", text.strip().lower())
+    plain = "".join(c for c in lowered if unicodedata.category(c) != "Mn")
+    digits = re.sub(r"\d", "0", plain)
+    marks = {"“": '"', "”": '"', "«": '"', "»": '"', "’": "'", "—": " - ", "…": "...", "，": ",", "！": "!"}
+    replaced = "".join(marks.get(c, c) for c in digits)
+    return re.sub("[\x00-\x1f\x7f-\x9f]", "", replaced)
+
+
+@given(st.text("aÉß4٣１é\u0301\u0308ñ“”«»‘’—…，！\n\t\x85\xad 灯が한\U0001d7d8", max_size=40))
+@example("  «Élan» — 24 % ！\n")
+def test_ccnet_preparation(text):
+    assert ccnet_text(text) == slow_ccnet(text)
+
+
+def test_pieces_are_scored_as_one_line(tmp_path):
+    sentencepiece = pytest.importorskip("sentencepiece")
+    kenlm = pytest.importorskip("kenlm")
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(text.lower() for text in DOCUMENTS),
+        model_prefix=str(tmp_path / "pieces"),
+        vocab_size=36,
+        minloglevel=2,
+    )
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "pieces.model"))
+    names = sorted({piece for text in DOCUMENTS for piece in processor.encode(text.lower(), out_type=str)})
+    path = tmp_path / "model.arpa"
+    entries = "".join(
+        f"-{1 + k / 50:.2f}\t{name}\t0\n" for k, name in enumerate(["<unk>", "<s>", "</s>", *names])
+    )
+    head = f"\\data\\\nngram 1={len(names) + 3}\nngram 2=1\n\n\\1-grams:\n"
+    path.write_text(f"{head}{entries}\n\\2-grams:\n-0.5\t<s> {names[-1]}\n\n\\end\\\n", "utf-8")
+    binary = path.rename(tmp_path / "model.bin")
+    text = "The Keeper\nlit the LÁMP."
+    pieces = processor.encode("the keeperlit the lamp.", out_type=str)  # CCNet takes the line feed out
+    expected = 10 ** (-kenlm.Model(str(binary)).score(" ".join(pieces)) / (len(pieces) + 1))
+    stage = Perplexity(model=str(binary), sentencepiece=str(tmp_path / "pieces.model"))
+    found = stage.open({}).score(column(text, None, "\n", "§§"))
+    assert found.perplexity.tolist()[0] == pytest.approx(expected, rel=1e-6)
+    assert np.isnan(found.perplexity).tolist() == [False, True, True, False]
+    assert found.unknown[0] == 0
+    assert found.unknown[3] > 0
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.text("灯塔aÉ\u0301\xad\u200c_-’. \nΣςが\u3099", max_size=30))
+def test_words_are_ours_in_a_kenlm_model(text):
+    known = "灯塔 a aé é Σς σσ が\u3099 aa É\u0301 a_a a’a ς"
+    built = build_model([column(known)], 2, 1, 1000, 0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.arpa"
+        path.write_text("".join(arpa_parts(built)), "utf-8")
+        theirs = KenlmScorer(str(path), None).score(column(text))
+    ours = score(built.model, column(text))
+    assert theirs.perplexity == pytest.approx(ours.perplexity, rel=1e-4, nan_ok=True)
+    assert theirs.unknown == pytest.approx(ours.unknown, nan_ok=True)
+
+
+def test_a_file_that_is_no_sentencepiece_model(tmp_path):
+    path = tmp_path / "model.arpa"
+    path.write_text("".join(arpa_parts(build_model([column(*DOCUMENTS)], 2, 1, 1000, 0))), "utf-8")
+    (tmp_path / "bad.model").write_bytes(b"no model")
+    with pytest.raises(ValueError, match=r"bad\.model: no SentencePiece model"):
+        KenlmScorer(str(path), str(tmp_path / "bad.model"))
 
 
 def test_no_cuts_no_bucket():
