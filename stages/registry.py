@@ -18,6 +18,7 @@ STAGES: dict[str, StageRef] = {
     "extract_html": StageRef("stages.extraction.html:ExtractHtml"),
     "chunk_long_documents": StageRef("stages.normalization.chunk:ChunkLongDocuments"),
     "repair_text": StageRef("stages.normalization.unicode:RepairText"),
+    "convert_chinese": StageRef("stages.normalization.chinese:ConvertChinese", extra="chinese"),
     # signals
     "identify_language": StageRef("stages.signals.language:IdentifyLanguage"),
     "identify_paragraph_languages": StageRef("stages.signals.paragraph_languages:IdentifyParagraphLanguages"),

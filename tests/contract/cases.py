@@ -53,6 +53,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     ],
     "chunk_long_documents": [{}, {"max_chars": 100}],
     "repair_text": [{}, {"unescape_html": True, "collapse_spaces": True, "max_blank_lines": 0}],
+    "convert_chinese": [{"to": "simplified"}, {"to": "traditional", "region": "taiwan", "phrases": True}],
     "identify_language": [{}, {"keep": ["en", "zh"], "max_chars": 50}],
     "identify_paragraph_languages": [{}, {"cut_other_than": ["en"], "max_other_fraction": 0.2, "min_letters": 5}],
     "classify_text": [

@@ -50,6 +50,7 @@ LIBRARIES = {
     "read_text": {"zstandard"},
     "extract_html": {"trafilatura", "justext", "resiliparse", "lxml", "htmldate"},
     "repair_text": {"ftfy"},
+    "convert_chinese": {"opencc", "pyarrow", "google-re2"},
     "classify_text": {"pyarrow"},
     "train_quality_classifier": {"fasttext-community", "pyarrow"},
     "filter_column": {"pyarrow"},  # RE2

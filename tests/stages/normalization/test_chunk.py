@@ -25,7 +25,7 @@ def expand(texts, max_chars):
 
 
 @given(st.text(ALPHABET, max_size=600), st.integers(1, 80))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_pieces_joined_are_the_text_and_none_is_too_long(text, max_chars):
     pieces = list(split_text(text, max_chars))
     assert "".join(pieces) == text
@@ -33,6 +33,7 @@ def test_pieces_joined_are_the_text_and_none_is_too_long(text, max_chars):
 
 
 @given(st.lists(st.one_of(st.none(), st.text(ALPHABET, max_size=400)), max_size=8))
+@settings(deadline=None)
 def test_a_batch_is_what_its_rows_are_alone(texts):
     texts = [t * 2 if t else t for t in texts]
     expansion = expand(texts, 100)
