@@ -86,8 +86,8 @@ def everything(column):
     """All signals, C4's edit and verdict, and the verdicts of the other three rule sets; a worker opens them once."""
     columns = text_signals(column)
     batch = pa.RecordBatch.from_pydict({"text": column, **columns})
-    for rules, resource in RULES:
-        rules.annotate(batch, resource)
+    for rules, opened in RULES:
+        rules.annotate(batch, opened)
 
 
 def signals_only(column):

@@ -1,17 +1,18 @@
-"""What a page may cost: bytes, tags and depth, counted before any parser sees it.
+"""What a page may cost: bytes, tags, depth and attributes, counted before any parser sees it.
 
-A time limit drops other pages on another machine; these three numbers depend on the bytes alone. Depth needs
-one most: lxml's engines silently lose what lies below 256 levels unless told otherwise, and resiliparse took
-7.5 s of CPU for 20,000 nested elements (0.04 s for 2,000). jusText is quadratic in paragraphs: 39 s for a
-page of 100,000 tags, 0.4 s for 10,000. The deepest of 188 real articles nests 38 levels, the fullest has
-19,252 tags; of 261 responses of a 2008 crawl the fullest has 70,535 (trafilatura: 1.2 s).
+A time limit drops other pages on another machine; these four numbers depend on the bytes alone. Depth needs
+one most: lxml's engines silently lose what lies below 256 levels unless told otherwise, and resiliparse
+took 7.5 s of CPU for 20,000 nested elements (0.04 s for 2,000). Attributes of one tag are compared with
+each other: a tag with a million different ones kept lexbor busy for more than 200 s. The deepest of 188
+real articles nests 38 levels, the fullest has 19,252 tags, and a tag at most 70 attributes; of 261
+responses of a 2008 crawl the fullest has 70,535 tags (trafilatura: 1.2 s).
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from stages.extraction._kernels import name_hash, nesting_depth
+from stages.extraction._kernels import measure_tags, name_hash
 
 
 class Cost(NamedTuple):
@@ -19,7 +20,8 @@ class Cost(NamedTuple):
 
     bytes: int
     tags: int  # every "<", so an upper bound
-    depth: int  # an estimate: see nesting_depth
+    depth: int  # an estimate: see measure_tags
+    attributes: int  # of the tag that has most
 
 
 def _hashes(names: str) -> np.ndarray:
@@ -37,11 +39,11 @@ NEVER_EMPTY = _hashes("div span section article ul ol table b i u em strong font
 
 
 def page_cost(content: bytes) -> Cost:
-    """Bytes, tags and nesting depth of a page, in time linear in its length.
+    """Bytes, tags, nesting depth and attributes of a page, in time linear in its length.
 
-    >>> page_cost(b"<ul><li>one<li>two</ul>")
-    Cost(bytes=23, tags=4, depth=1)
+    >>> page_cost(b"<ul class=a><li>one<li>two</ul>")
+    Cost(bytes=31, tags=4, depth=1, attributes=1)
     """
     data = np.frombuffer(content, np.uint8)
-    depth = nesting_depth(data, FLAT, RAW_TEXT, NEVER_EMPTY)
-    return Cost(len(content), content.count(b"<"), int(depth))
+    depth, attributes = measure_tags(data, FLAT, RAW_TEXT, NEVER_EMPTY)
+    return Cost(len(content), content.count(b"<"), int(depth), int(attributes))

@@ -1,37 +1,26 @@
 """From bytes to text: which charset a page is in, read as browsers do, and where we leave them.
 
-Order (WHATWG HTML, determining the character encoding): byte order mark, HTTP header, `<meta>` in the first
-4 KB, XML declaration; then bytes that are valid UTF-8, then a statistical guess, then windows-1252. A label
-is mapped as browsers map it (`latin1` is windows-1252, `gb2312` is gb18030).
+Order (WHATWG HTML, determining the character encoding): byte order mark, HTTP header, `<meta>`, XML
+declaration; then bytes that are valid UTF-8, then a guess, then windows-1252. A label is mapped as browsers
+map it (`latin1` is windows-1252, `gb2312` is gb18030).
 
 One departure: a page that is valid UTF-8 with characters beyond ASCII is UTF-8 whatever it declares. Servers
 that stamp `iso-8859-1` on everything are common; other text that happens to be valid UTF-8 is not.
 """
 
-import re
 from typing import NamedTuple
 
-from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
+from resiliparse.parse.encoding import map_encoding_to_html5
 
-META_BYTES = 4096  # browsers read 1,024; scripts before the meta tag push it further on real pages
-FALLBACK = "cp1252"
+from stages.extraction._charset_guess import WIDER, guess_codec, is_iso2022_jp
+from stages.extraction._charset_prescan import declared_in_markup
+
 # A double-byte page of a few characters can be valid UTF-8 by accident (one GBK character in seven is); this
 # many sequences in a row cannot.
 MIN_UTF8_SEQUENCES = 8
 
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
-# Python's codecs are strict where browsers read the larger set of Windows.
-_WIDER = {
-    "gbk": "gb18030",
-    "shift_jis": "cp932",
-    "euc_kr": "cp949",
-    "big5": "big5hkscs",
-    "iso8859-11": "cp874",
-    "iso8859-9": "cp1254",
-}
 _DOUBLE_BYTE = frozenset({"gb18030", "cp932", "cp949", "big5hkscs", "euc_jp"})
-_META = re.compile(rb"<meta[^>]{0,1000}?charset\s*=\s*[\"']?\s*([a-z0-9_:.\-]+)", re.IGNORECASE)
-_XML = re.compile(rb"^\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([a-z0-9_:.\-]+)", re.IGNORECASE)
 
 
 class Decoded(NamedTuple):
@@ -49,23 +38,18 @@ def codec_of(label: str | None) -> str | None:
     """
     if not label:
         return None
-    codec = map_encoding_to_html5(label.strip(" \t\n\f\r\"'"), fallback_utf8=False)
-    return _WIDER.get(codec, codec) if codec else None
+    codec = map_encoding_to_html5(label.strip(" \t\n\f\r"), fallback_utf8=False)
+    return WIDER.get(codec, codec) if codec else None
 
 
 def declared_codec(content: bytes, charset: str | None) -> str | None:
     """What HTTP header, meta tag or XML declaration say, the first of them that browsers know."""
-    found = codec_of(charset)
+    found = codec_of((charset or "").strip("\"' "))
     if found:
         return found
-    head = content[:META_BYTES]
-    for pattern in (_META, _XML):
-        match = pattern.search(head)
-        found = codec_of(match.group(1).decode("ascii")) if match else None
-        if found:
-            # whoever can write an ASCII meta tag is not in UTF-16 (WHATWG says the same)
-            return "utf-8" if found.startswith("utf-16") else found
-    return None
+    found = declared_in_markup(content, codec_of)
+    # whoever can write an ASCII meta tag is not in UTF-16 (WHATWG says the same)
+    return "utf-8" if found and found.startswith("utf-16") else found
 
 
 def decode_page(content: bytes, charset: str | None = None) -> Decoded:
@@ -101,6 +85,8 @@ def _is_utf8(content: bytes, min_sequences: int) -> bool:
 
 def _read_utf8(content: bytes, declared: bool) -> Decoded:
     """UTF-8 if it is, or if it was declared and more of it is right than wrong; else a guess."""
+    if not declared and is_iso2022_jp(content):
+        return Decoded(content.decode("iso2022_jp"), "iso2022_jp")
     try:
         return Decoded(content.decode("utf-8"), "utf-8")
     except UnicodeDecodeError:
@@ -111,8 +97,5 @@ def _read_utf8(content: bytes, declared: bool) -> Decoded:
         right = len(text) - len(text.encode("ascii", "ignore")) - wrong
         if right >= wrong:
             return Decoded(text, "utf-8")
-    guess = detect_encoding(content)
-    codec = _WIDER.get(guess, guess) if guess else FALLBACK
-    if codec == "utf-8":  # it is not, and the detector says utf-8 when it has no idea
-        codec = FALLBACK
+    codec = guess_codec(content)
     return Decoded(content.decode(codec, "replace"), codec)

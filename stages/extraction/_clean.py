@@ -1,4 +1,4 @@
-"""What no text may hold, whatever produced it, and the title of a page."""
+"""What no text may hold, whatever produced it."""
 
 import html
 import re
@@ -7,8 +7,8 @@ import re
 # is text, and pyarrow, RE2 and fastText refuse surrogates.
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-_TITLE = re.compile(r"<title(?:\s[^<>]{0,500})?>([^<]{0,5000})</title", re.IGNORECASE)
-MAX_TITLE_CHARS = 500
+# what browsers read as no character at all; int() refuses such numbers after 4,300 digits
+_HUGE_REFERENCE = re.compile("&#[0-9]{20,}+;?")
 
 
 def clean_text(text: str) -> str:
@@ -21,12 +21,21 @@ def clean_text(text: str) -> str:
     return text.strip("\ufeff\u200b \t\n\u00a0\u3000")
 
 
-def page_title(markup: str) -> str | None:
-    r"""The first `<title>`, unescaped, blanks collapsed, cut at MAX_TITLE_CHARS; None if there is none.
+def unescape(text: str) -> str:
+    """`html.unescape` that takes any text.
 
-    >>> page_title("<head><TITLE lang=en>Tea &amp;\n cake</TITLE>")
-    'Tea & cake'
+    >>> unescape("Tea &amp; cake &#9999999999999999999999;")
+    'Tea & cake �'
     """
-    match = _TITLE.search(markup)
-    title = " ".join(clean_text(html.unescape(match.group(1))).split()) if match else ""
-    return title[:MAX_TITLE_CHARS].rstrip() or None
+    if "&" not in text:
+        return text
+    return html.unescape(_HUGE_REFERENCE.sub("\ufffd", text))
+
+
+def one_line(text: str, max_chars: int) -> str | None:
+    r"""Text on one line, cut at `max_chars` code points; None if nothing is left.
+
+    >>> one_line(" Tea &\n cake ", 8)
+    'Tea & ca'
+    """
+    return " ".join(clean_text(text).split())[:max_chars].rstrip() or None

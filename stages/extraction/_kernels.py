@@ -37,9 +37,14 @@ def _read_name(data, i):
 
 @njit(cache=True, nogil=True)
 def _tag_end(data, i):
-    """(index after the tag's `>`, ends in `/>`); quoted attribute values may hold a `>`."""
+    """(index after the tag's `>`, ends in `/>`, attributes); quoted attribute values may hold a `>`."""
     n = data.size
+    attributes = 0
+    between = True  # whether what comes next begins an attribute
     while i < n and data[i] != 62:
+        blank = data[i] == 32 or data[i] == 47 or 9 <= data[i] <= 13
+        attributes += between and not blank and data[i] != 61
+        between = blank
         if data[i] == 61:  # =
             i += 1
             while i < n and (data[i] == 32 or 9 <= data[i] <= 13):
@@ -50,9 +55,10 @@ def _tag_end(data, i):
                 while i < n and data[i] != quote:
                     i += 1
                 i += 1
+                between = True  # `a="1"b="2"` are two
         else:
             i += 1
-    return i + 1, i < n and data[i - 1] == 47
+    return i + 1, i < n and data[i - 1] == 47, attributes
 
 
 @njit(cache=True, nogil=True)
@@ -79,8 +85,8 @@ def _raw_text_end(data, i, name):
 
 
 @njit(cache=True, nogil=True)
-def nesting_depth(data, flat, raw_text, never_empty):
-    """How deep elements nest, by counting open tags; one pass, no tree.
+def measure_tags(data, flat, raw_text, never_empty):
+    """How deep elements nest, by counting open tags, and the most attributes of one tag; one pass, no tree.
 
     A close tag counts only if its name is open, so stray ones cannot hide depth.
 
@@ -93,6 +99,7 @@ def nesting_depth(data, flat, raw_text, never_empty):
     open_tags = np.zeros(_SLOTS, np.int64)
     depth = 0
     deepest = 0
+    most = 0
     n = data.size
     i = 0
     while i < n:
@@ -109,7 +116,8 @@ def nesting_depth(data, flat, raw_text, never_empty):
         if i >= n or not (65 <= data[i] <= 90 or 97 <= data[i] <= 122):
             continue
         name, i = _read_name(data, i)
-        i, empty = _tag_end(data, i)
+        i, empty, attributes = _tag_end(data, i)
+        most = max(most, attributes)
         if np.any(flat == name):
             continue
         slot = name % np.uint64(_SLOTS)
@@ -123,4 +131,4 @@ def nesting_depth(data, flat, raw_text, never_empty):
             open_tags[slot] += 1
             depth += 1
             deepest = max(deepest, depth)
-    return deepest
+    return deepest, most

@@ -4,6 +4,8 @@ from typing import Literal
 
 from resiliparse.extract.html2text import extract_plain_text
 
+from stages.extraction._markdown import markdown_of
+
 
 def extract_resiliparse(
     markup: str,
@@ -11,6 +13,7 @@ def extract_resiliparse(
     tables: bool = True,
     links: bool = False,
     comments: bool = True,
+    markdown: bool = False,
 ) -> str:
     """Main text of a page with its line structure; empty if it finds none.
 
@@ -18,11 +21,13 @@ def extract_resiliparse(
         markup: the page.
         favour: `recall` also keeps elements with hidden class names and the data about a post.
         tables: keep the text of tables.
-        links: append link targets.
+        links: append link targets; in markdown, `[text](target)`.
         comments: keep readers' comments, unless `favour` is precision.
+        markdown: headings, lists, tables and code blocks in markdown; emphasis and inline code are lost.
     """
     text = extract_plain_text(
         markup,
+        preserve_formatting="minimal_html" if markdown else True,
         main_content=True,
         alt_texts=False,
         links=links,
@@ -31,4 +36,4 @@ def extract_resiliparse(
         hidden_elements=favour == "recall",
         skip_elements=None if tables else ["table"],
     )
-    return str(text)
+    return markdown_of(str(text)) if markdown else str(text)

@@ -1,21 +1,12 @@
-"""Raw pages to main text: which pages to read, what they may cost, and one of three engines.
+"""Raw pages to main text and metadata: which pages to read, what they may cost, and one of the engines.
 
 Same bytes, same text: nothing depends on the clock, on other pages or on the machine's speed. A page that
-makes a library raise is left to the engine, which sets that row aside.
+makes a library raise is left to the engine of the pipeline, which sets that row aside.
 
-Token precision / recall / F1, mean over pages, on 58 news articles and on 130 varied pages, and pages a CPU
-second (benchmarks/extraction.py, tests/quality/test_extraction_quality.py), without readers' comments:
-
-    trafilatura precision   .974 .992 .982    .977 .918 .934    48
-    trafilatura balanced    .937 .994 .959    .959 .938 .935    50
-    trafilatura recall      .948 .994 .968    .966 .935 .939    72
-    trafilatura fast        .949 .994 .968    .978 .912 .927    68
-    resiliparse precision   .911 .996 .949    .939 .971 .950   560
-    justext     precision   .713 .730 .705    .552 .504 .507    70
+Which engine to choose, and what each keeps: docs/extraction.md, with the measurements.
 """
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -24,39 +15,27 @@ from typing import Any, Literal, NamedTuple, cast
 import pyarrow as pa
 from pydantic import Field
 
-from pipeline.schema import CHARSET, CONTENT, MEDIA_TYPE, TEXT, TITLE
+from pipeline.schema import CHARSET, CONTENT, DATE, MEDIA_TYPE, TEXT, TITLE
 from pipeline.stage import MapStage, Marks
+from stages.extraction._best_model import WEIGHTS
 from stages.extraction._budget import Cost, page_cost
 from stages.extraction._charset import decode_page
-from stages.extraction._clean import clean_text, page_title
-from stages.extraction._justext import extract_justext, languages, stop_words
-from stages.extraction._resiliparse import extract_resiliparse
-from stages.extraction._trafilatura import extract_trafilatura
-
-HTML, PLAIN, BINARY = "text/html", "text/plain", "application/octet-stream"
-MAX_JUSTEXT_DEPTH = 200  # it walks the tree recursively, and a table counts once for its four levels
-EVIDENCE_TYPE = pa.struct(
-    [
-        ("bytes", pa.int64()),
-        ("tags", pa.int64()),
-        ("depth", pa.int64()),
-        ("chars", pa.int64()),
-        ("media_type", pa.string()),
-        ("http_status", pa.int32()),
-    ]
+from stages.extraction._clean import clean_text
+from stages.extraction._columns import (
+    AUTHOR,
+    DEFAULT_ITEMS,
+    DESCRIPTION,
+    EVIDENCE_TYPE,
+    EXTRACTION_DOUBT,
+    EXTRACTOR,
+    ITEMS,
+    Item,
 )
-_LOOKS_LIKE_HTML = re.compile(
-    rb"<(?:!doctype\s|!--|html|head|body|title|meta|script|style|div|p|h1|table|a|br|font)[\s>/]?",
-    re.IGNORECASE,
-)
-_MAGIC = (
-    (b"%PDF-", "application/pdf"),
-    (b"\x89PNG", "image/png"),
-    (b"GIF8", "image/gif"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"PK\x03\x04", "application/zip"),
-    (b"\x1f\x8b\x08", "application/gzip"),
-)
+from stages.extraction._engines import ENGINES, Engine, Favour, Found, Options, extract_union
+from stages.extraction._media_type import HTML, PLAIN, media_type_of
+from stages.extraction._metadata import Metadata, page_metadata
+from stages.extraction._problems import find_problems
+from stages.extraction._stop_words import StopLists, load_stop_lists
 
 
 class Reason(StrEnum):
@@ -67,57 +46,63 @@ class Reason(StrEnum):
     PAGE_TOO_LARGE = "page_too_large"
     PAGE_TOO_MANY_TAGS = "page_too_many_tags"
     PAGE_TOO_DEEP = "page_too_deep"
+    PAGE_TOO_MANY_ATTRIBUTES = "page_too_many_attributes"
     NO_CONTENT = "no_content"
 
 
 class Outcome(NamedTuple):
     """One page: its text, or why there is none."""
 
-    text: str | None = None
-    title: str | None = None
+    found: Found | None = None
+    metadata: Metadata = Metadata()
     reason: Reason | None = None
     evidence: dict[str, int | str | None] | None = None
 
 
-def media_type_of(content: bytes, served: str | None) -> str:
-    """What a page is: as served, unless its first bytes say that this is wrong or nothing was said.
+class ExtractHtml(MapStage[StopLists | None]):
+    """Turn raw pages into main text, title and metadata; rows that come with text pass as they are."""
 
-    >>> media_type_of(b"%PDF-1.7 ...", "text/html"), media_type_of(b" <!DOCTYPE html>", None)
-    ('application/pdf', 'text/html')
-    """
-    for magic, kind in _MAGIC:
-        if content.startswith(magic):
-            return kind
-    said = (served or "").partition(";")[0].strip().lower()
-    if said:
-        return said
-    head = content[:1024]
-    if _LOOKS_LIKE_HTML.search(head):
-        return HTML
-    return BINARY if b"\0" in head else PLAIN
-
-
-class ExtractHtml(MapStage[frozenset[str]]):
-    """Turn raw pages into main text and title; rows that come with text already pass as they are."""
-
+    version = 2
     reasons = Reason
-    libraries = ("trafilatura", "justext", "resiliparse", "lxml")
+    libraries = ("trafilatura", "justext", "resiliparse", "lxml", "htmldate")
     checkpoint = True
+    summarize = {EXTRACTOR.name: "values"}
 
-    engine: Literal["trafilatura", "justext", "resiliparse"] = Field(
-        "trafilatura",
-        description="trafilatura: best on articles; resiliparse: ten times as fast, better on other pages; "
-        "justext: by stop words, needs `language`",
+    engine: Literal["best", "trafilatura", "resiliparse", "justext", "union"] = Field(
+        "best",
+        description="best: a cheap extractor, and a dearer one where its result is doubtful; trafilatura: "
+        "for articles; resiliparse: fast; justext: by stop words; union: what any of `engines` finds",
     )
-    favour: Literal["precision", "balanced", "recall", "fast"] = Field(
-        "precision", description="what to do in doubt; fast (trafilatura only) skips its second opinions"
+    engines: list[Engine] = Field(
+        ["resiliparse", "trafilatura"],
+        description="of a union: all that the first finds, and lines that only the others find",
+    )
+    favour: Favour = Field(
+        "precision",
+        description="what to do in doubt; fast (trafilatura only) skips its second opinions; not with best",
+    )
+    format: Literal["text", "markdown"] = Field(
+        "text",
+        description="markdown keeps headings, lists, tables and code; trafilatura and resiliparse only",
     )
     include_tables: bool = Field(True, description="keep the text of tables")
     include_links: bool = Field(False, description="keep link targets beside their text; not with justext")
     include_comments: bool = Field(
         False, description="keep readers' comments; not with justext, which cannot tell them apart"
     )
-    language: str = Field("English", description="whose stop words justext uses, by its English name")
+    language: str = Field(
+        "auto",
+        description="whose stop words justext uses: a language's English name, or auto for each page's own",
+    )
+    metadata: bool | list[Item] = Field(
+        DEFAULT_ITEMS,
+        description="what to read of the page besides its title: all (true), nothing (false), or a list",
+    )
+    dates: Literal["meta", "htmldate"] | None = Field(
+        "meta",
+        description="where to look for the day of publication: in tags for it, or with htmldate also in what "
+        "is styled as a date; null = not at all",
+    )
     media_types: list[str] = Field(
         [HTML, "application/xhtml+xml", PLAIN],
         description="what to read; text/plain is decoded, all else goes to the engine; "
@@ -127,11 +112,12 @@ class ExtractHtml(MapStage[frozenset[str]]):
         [200], description="HTTP statuses to read, where the column http_status says one; null = all"
     )
     max_bytes: int | None = Field(10_000_000, ge=1, description="bytes of a page, decompressed; null = off")
-    max_tags: int | None = Field(
-        100_000, ge=1, description='how many "<" a page may have; null = off; lower it for justext'
-    )
+    max_tags: int | None = Field(100_000, ge=1, description='how many "<" a page may have; null = off')
     max_depth: int | None = Field(
         200, ge=1, description="how deep elements may nest (an estimate); null = off"
+    )
+    max_attributes: int | None = Field(
+        500, ge=1, description="attributes of one tag; null = off; parsers compare each with all before it"
     )
     min_chars: int = Field(1, ge=1, description="code points of text below which a page has no content")
 
@@ -139,50 +125,70 @@ class ExtractHtml(MapStage[frozenset[str]]):
         return pa.schema([CONTENT, MEDIA_TYPE, CHARSET])
 
     def writes(self) -> pa.Schema:
-        return pa.schema([TEXT, TITLE])
+        doubt = [EXTRACTION_DOUBT] if self.engine == "best" else []
+        return pa.schema([TEXT, TITLE, EXTRACTOR, *doubt, *(f for item in self.items() for f in ITEMS[item])])
 
     def drops(self) -> Sequence[str]:
         return (CONTENT.name, CHARSET.name)
 
-    def problems(self) -> Sequence[str]:
-        found = []
-        if self.favour == "fast" and self.engine != "trafilatura":
-            found.append(
-                f"favour: only trafilatura has 'fast'; with {self.engine} write precision, balanced or recall"
-            )
-        if self.engine == "justext":
-            if self.language not in languages():
-                found.append(
-                    f"language: justext has no stop words for {self.language!r}; write one such as 'German'"
-                )
-            if self.include_links or self.include_comments:
-                found.append("include_links, include_comments: justext has neither; leave them out")
-            if self.max_depth is None or self.max_depth > MAX_JUSTEXT_DEPTH:
-                found.append(f"max_depth: justext is recursive; write {MAX_JUSTEXT_DEPTH} or less")
-        return found
+    def resources(self) -> Sequence[Path]:
+        return [WEIGHTS] if self.engine == "best" else []
 
-    def open(self, side: Mapping[str, Path]) -> frozenset[str]:  # noqa: ARG002
-        for name in ("trafilatura", "justext"):
+    def problems(self) -> Sequence[str]:
+        return find_problems(
+            self.engine, self.engines, self.options(), self.language, self.max_depth, self.model_fields_set
+        )
+
+    def items(self) -> list[Item]:
+        """The metadata to write, in the order of ITEMS."""
+        if isinstance(self.metadata, bool):
+            return list(ITEMS) if self.metadata else []
+        return [item for item in ITEMS if item in self.metadata]
+
+    def options(self) -> Options:
+        """What an engine is asked for."""
+        return Options(
+            self.favour,
+            self.include_tables,
+            self.include_links,
+            self.include_comments,
+            self.format == "markdown",
+        )
+
+    def open(self, side: Mapping[str, Path]) -> StopLists | None:  # noqa: ARG002
+        for name in ("trafilatura", "justext", "htmldate"):
             # they log each page without main text as an error; for us it is a counted outcome
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        return stop_words(self.language) if self.engine == "justext" else frozenset()
+        used = self.engines if self.engine == "union" else [self.engine]
+        return load_stop_lists(self.language) if "justext" in used else None
 
-    def annotate(self, batch: pa.RecordBatch, resource: frozenset[str]) -> Marks:
+    def annotate(self, batch: pa.RecordBatch, resource: StopLists | None) -> Marks:
         served, charset = batch[MEDIA_TYPE.name].to_pylist(), batch[CHARSET.name].to_pylist()
-        status = _optional(batch, "http_status")
-        ready, titles = _optional(batch, TEXT.name), _optional(batch, TITLE.name)
+        status, ready = _optional(batch, "http_status"), _optional(batch, TEXT.name)
         pages = []
         for row, content in enumerate(batch[CONTENT.name]):
             if not content.is_valid and ready[row] is not None:
-                pages.append(Outcome(ready[row], titles[row]))
+                pages.append(Outcome(Found(ready[row], None)))
             else:
                 pages.append(self.outcome(content.as_py(), served[row], charset[row], status[row], resource))
-        columns = {
-            TEXT.name: pa.array([page.text for page in pages], TEXT.type),
-            TITLE.name: pa.array([page.title for page in pages], TITLE.type),
-        }
         reject = pa.array([page.reason for page in pages], pa.string())
-        return Marks(columns, reject, pa.array([page.evidence for page in pages], EVIDENCE_TYPE))
+        evidence = pa.array([page.evidence for page in pages], EVIDENCE_TYPE)
+        return Marks(self._columns(batch, pages), reject, evidence)
+
+    def _columns(self, batch: pa.RecordBatch, pages: list[Outcome]) -> dict[str, pa.Array]:
+        """The columns of writes(); a title, author or date that the row has already is not overwritten."""
+        found = [page.found or Found(None, None) for page in pages]
+        values: dict[str, list[Any]] = {
+            TEXT.name: [one.text for one in found],
+            EXTRACTOR.name: [one.extractor for one in found],
+            EXTRACTION_DOUBT.name: [one.doubt for one in found],
+            DATE.name: [page.metadata.published for page in pages],
+            **{name: [getattr(page.metadata, name) for page in pages] for name in Metadata._fields},
+        }
+        for name in (TITLE.name, AUTHOR.name, DATE.name, DESCRIPTION.name):
+            known = _optional(batch, name)
+            values[name] = [new if old is None else old for old, new in zip(known, values[name], strict=True)]
+        return {field.name: pa.array(values[field.name], field.type) for field in self.writes()}
 
     def outcome(
         self,
@@ -190,7 +196,7 @@ class ExtractHtml(MapStage[frozenset[str]]):
         served: str | None,
         charset: str | None,
         status: int | None,
-        stoplist: frozenset[str],
+        stop_lists: StopLists | None,
     ) -> Outcome:
         """What becomes of one page; `content` null is a page without a body."""
         body = content or b""
@@ -203,39 +209,37 @@ class ExtractHtml(MapStage[frozenset[str]]):
         if self.max_bytes is not None and len(body) > self.max_bytes:
             return Outcome(reason=Reason.PAGE_TOO_LARGE, evidence=facts)
         if kind == PLAIN:
-            return self._with_text(clean_text(decode_page(body, charset).text), None, facts)
+            return self._with_text(Found(decode_page(body, charset).text, "plain"), Metadata(), facts)
         cost = page_cost(body)
-        facts |= {"tags": cost.tags, "depth": cost.depth}
+        facts |= {"tags": cost.tags, "depth": cost.depth, "attributes": cost.attributes}
         too_much = self._over_budget(cost)
         if too_much:
             return Outcome(reason=too_much, evidence=facts)
         markup = decode_page(body, charset).text
-        return self._with_text(clean_text(self.extract(markup, stoplist)), page_title(markup), facts)
+        metadata = page_metadata(markup, self.dates if "date" in self.items() else None)
+        return self._with_text(self.extract(markup, stop_lists), metadata, facts)
 
-    def extract(self, markup: str, stoplist: frozenset[str]) -> str:
+    def extract(self, markup: str, stop_lists: StopLists | None) -> Found:
         """Main text of a decoded page by the chosen engine; empty if it finds none."""
-        if self.engine == "trafilatura":
-            return extract_trafilatura(
-                markup, self.favour, self.include_tables, self.include_links, self.include_comments
-            )
-        favour = cast("Literal['precision', 'balanced', 'recall']", self.favour)
-        if self.engine == "justext":
-            return extract_justext(markup, favour, stoplist, self.include_tables)
-        return extract_resiliparse(
-            markup, favour, self.include_tables, self.include_links, self.include_comments
-        )
+        if self.engine == "union":
+            return extract_union(markup, self.engines, self.options(), stop_lists)
+        return ENGINES[self.engine](markup, self.options(), stop_lists)
 
     def _over_budget(self, cost: Cost) -> Reason | None:
         if self.max_tags is not None and cost.tags > self.max_tags:
             return Reason.PAGE_TOO_MANY_TAGS
         if self.max_depth is not None and cost.depth > self.max_depth:
             return Reason.PAGE_TOO_DEEP
+        if self.max_attributes is not None and cost.attributes > self.max_attributes:
+            return Reason.PAGE_TOO_MANY_ATTRIBUTES
         return None
 
-    def _with_text(self, text: str, title: str | None, facts: dict[str, int | str | None]) -> Outcome:
-        if len(text) < self.min_chars:
-            return Outcome(text, title, Reason.NO_CONTENT, facts | {"chars": len(text)})
-        return Outcome(text, title)
+    def _with_text(self, found: Found, metadata: Metadata, facts: dict[str, int | str | None]) -> Outcome:
+        found = found._replace(text=clean_text(found.text or ""))
+        chars = len(found.text or "")
+        if chars < self.min_chars:
+            return Outcome(found, metadata, Reason.NO_CONTENT, facts | {"chars": chars})
+        return Outcome(found, metadata)
 
 
 def _optional(batch: pa.RecordBatch, name: str) -> list[Any]:

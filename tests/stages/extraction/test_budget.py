@@ -73,7 +73,7 @@ def test_names_hash_apart():
     assert name_hash("div") in NEVER_EMPTY
 
 
-@pytest.mark.parametrize("engine", ["trafilatura", "justext", "resiliparse"])
+@pytest.mark.parametrize("engine", ["best", "trafilatura", "justext", "resiliparse"])
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -94,9 +94,15 @@ def test_pages_that_cost_too_much(engine, content, reason):
 
 def test_budgets_are_inclusive_and_null_is_off():
     content = b"<html><body>" + b"<div>" * 10 + b"Some words to keep here." + b"</div>" * 10
-    exact = {"max_bytes": len(content), "max_tags": content.count(b"<"), "max_depth": 10}
+    content = content.replace(b"<body>", b"<body a b>")
+    exact = {"max_bytes": len(content), "max_tags": content.count(b"<"), "max_depth": 10, "max_attributes": 2}
     assert run([content], engine="resiliparse", **exact).reject.to_pylist() == [None]
-    reasons = (Reason.PAGE_TOO_LARGE, Reason.PAGE_TOO_MANY_TAGS, Reason.PAGE_TOO_DEEP)
+    reasons = (
+        Reason.PAGE_TOO_LARGE,
+        Reason.PAGE_TOO_MANY_TAGS,
+        Reason.PAGE_TOO_DEEP,
+        Reason.PAGE_TOO_MANY_ATTRIBUTES,
+    )
     for (name, value), reason in zip(exact.items(), reasons, strict=True):
         assert run([content], engine="resiliparse", **{name: value - 1}).reject.to_pylist() == [reason]
     off = dict.fromkeys(exact)
@@ -119,5 +125,5 @@ def test_justext_says_that_it_is_recursive():
 
 def test_the_deepest_page_that_the_budget_lets_through_suits_every_engine():
     table = b"<table><tr><td>" * 200 + b"The old bridge was closed for repairs." + b"</td></tr></table>" * 200
-    for engine in ("trafilatura", "justext", "resiliparse"):
+    for engine in ("best", "trafilatura", "justext", "resiliparse", "union"):
         assert run([table], engine=engine).columns["text"].null_count == 0

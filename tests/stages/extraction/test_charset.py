@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from stages.extraction._charset import codec_of, decode_page
+from stages.extraction._charset import codec_of, declared_codec, decode_page
 from tests.support.data import real_data
 
 RUSSIAN = "Старый мост закрыли на ремонт, и мы пошли домой вдоль реки. "
@@ -94,6 +94,65 @@ def test_declared_utf8_with_a_few_broken_bytes_stays_utf8():
 def test_declared_utf8_that_is_all_wrong_is_guessed():
     decoded = decode_page((RUSSIAN * 5).encode("cp1251"), "utf-8")
     assert decoded.text == RUSSIAN * 5
+
+
+@pytest.mark.parametrize(
+    ("content", "codec"),
+    [
+        (b'<!-- <meta charset="koi8-r"> --><meta charset="cp1251">', "cp1251"),
+        (b"<!--><meta charset=koi8-r>", "koi8-r"),  # an empty comment
+        (b"<!-- <meta charset=koi8-r>", None),  # one that never ends
+        (b"<meta charset=klingon><meta charset=koi8-r>", "koi8-r"),
+        (b"<p title='<meta charset=koi8-r>'><meta charset=cp1251>", "cp1251"),
+        (b"<meta content='text/html; charset=koi8-r'>", None),  # without http-equiv it is any content
+        (b"<meta http-equiv=refresh content='1; charset=koi8-r'>", None),
+        (b"<meta http-equiv='CONTENT-type' content='text/html; charset = \"koi8-r\"'>", "koi8-r"),
+        (b"<meta charset='koi8-r", None),
+        (b"<meta charset=koi8-r", None),
+        (b"<metacharset=koi8-r>", None),
+        (b"<meta x charset=koi8-r charset=cp1251/>", "koi8-r"),
+        (b"<!doctype html><?pi ><meta charset=koi8-r>", "koi8-r"),
+        (b"x" * 20_000 + b"<meta charset=koi8-r>", None),
+    ],
+)
+def test_declarations_in_markup(content, codec):
+    assert declared_codec(content, None) == codec
+
+
+def test_a_quoted_label_in_the_header_counts():
+    assert declared_codec(b"", '"windows-1251"') == "cp1251"
+
+
+ALBANIAN = "Të gjithë njerëzit lindin të lirë dhe të barabartë në dinjitet dhe në të drejta, për çdo gjë. "
+LITHUANIAN = (
+    "Visi žmonės gimsta laisvi ir lygūs savo orumu ir teisėmis, jiems suteiktas protas ir sąžinė, šių. "
+)
+POLISH = "Wszyscy ludzie rodzą się wolni i równi pod względem swej godności i swych praw, jeśli też źle. "
+UKRAINIAN = "Всі люди народжуються вільними і рівними у своїй гідності та правах, її є ґрунт. "
+AFRIKAANS = "Alle menslike wesens word vry, met gelyke waardigheid en regte, gebore; die sê van môre. "
+
+
+@pytest.mark.parametrize(
+    ("text", "codec", "lang"),
+    [
+        (ALBANIAN, "cp1252", None),
+        (LITHUANIAN, "cp1257", None),
+        (UKRAINIAN, "koi8-u", None),
+        (AFRIKAANS, "cp1252", None),
+        (KOREAN, "cp949", None),
+        (JAPANESE, "iso2022_jp", None),
+        (POLISH, "cp1250", "pl"),
+        (POLISH, "iso8859-2", "pl-PL"),
+        (POLISH, "iso8859-2", None),
+        (RUSSIAN, "cp1251", "en"),  # a label that says nothing
+        (RUSSIAN, "cp866", "ru"),
+        (CHINESE, "gb18030", "de"),
+        (KOREAN, "cp949", "fr"),
+    ],
+)
+def test_undeclared_pages_by_alphabet_and_language(text, codec, lang):
+    content = (f"<html lang='{lang}'>" if lang else "<html>").encode() + (text * 5).encode(codec)
+    assert decode_page(content).text.endswith(text * 5)
 
 
 def test_undeclared_legacy_pages_are_guessed():

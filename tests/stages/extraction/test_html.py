@@ -1,14 +1,14 @@
-"""extract_html: one page for each reason, what it keeps and leaves out, and nothing from page to page."""
-
-import random
+"""extract_html: one page for each reason, what it keeps and leaves out, and which columns say so."""
 
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from stages.extraction.html import EVIDENCE_TYPE, ExtractHtml, Reason, media_type_of
+from stages.extraction._columns import EVIDENCE_TYPE, ITEMS
+from stages.extraction._media_type import media_type_of
+from stages.extraction.html import ExtractHtml, Reason
 
-ENGINES = ["trafilatura", "justext", "resiliparse"]
+ENGINES = ["best", "trafilatura", "resiliparse", "justext", "union"]
 STORY = [
     "The old bridge over the river was closed for repairs last Tuesday, so that everybody who lives on the "
     "other side had to walk home along the bank, and it was raining all the way from the mill to the church, "
@@ -31,7 +31,7 @@ def page(*paragraphs: str, title: str = "The bridge", extra: str = "") -> bytes:
     return f"<!DOCTYPE html>{head}<body>{NAVIGATION}{article}{FOOTER}</body></html>".encode()
 
 
-def run(contents, media_type="text/html", charset=None, text=None, http_status=None, **params):
+def run(contents, media_type="text/html", charset=None, text=None, http_status=None, also=None, **params):
     columns = {
         "content": pa.array(contents, pa.large_binary()),
         "media_type": pa.array([media_type] * len(contents), pa.string()),
@@ -41,7 +41,10 @@ def run(contents, media_type="text/html", charset=None, text=None, http_status=N
         columns["text"] = pa.array(text, pa.large_string())
     if http_status is not None:
         columns["http_status"] = pa.array([http_status] * len(contents), pa.int32())
+    for name, values in (also or {}).items():
+        columns[name] = pa.array(values, pa.string())
     stage = ExtractHtml(**params)
+    assert not stage.problems()
     marks = stage.annotate(pa.record_batch(columns), stage.open({}))
     assert set(marks.columns) == set(stage.writes().names)
     assert all(marks.columns[f.name].type == f.type for f in stage.writes())
@@ -75,6 +78,7 @@ def test_main_text_without_what_stands_around_it(engine):
         (page(*STORY), {"max_bytes": 100}, Reason.PAGE_TOO_LARGE),
         (page(*STORY), {"max_tags": 5}, Reason.PAGE_TOO_MANY_TAGS),
         (page(*STORY), {"max_depth": 1}, Reason.PAGE_TOO_DEEP),
+        (b"<p a b c>" + page(*STORY), {"max_attributes": 2}, Reason.PAGE_TOO_MANY_ATTRIBUTES),
         (b"<html><head><title>x</title></head><body></body></html>", {}, Reason.NO_CONTENT),
         (page(*STORY), {"min_chars": 100_000}, Reason.NO_CONTENT),
     ],
@@ -86,7 +90,7 @@ def test_each_reason(content, params, reason):
 def test_evidence_holds_what_was_measured():
     content = page(*STORY)
     assert run([content], max_tags=5).evidence[0].as_py() == {
-        "bytes": len(content), "tags": content.count(b"<"), "depth": 2, "chars": None,
+        "bytes": len(content), "tags": content.count(b"<"), "depth": 2, "attributes": 1, "chars": None,
         "media_type": "text/html", "http_status": None,
     }  # fmt: skip
     assert run([b"%PDF-1.7"], http_status=200).evidence[0].as_py()["media_type"] == "application/pdf"
@@ -185,7 +189,9 @@ def test_an_xml_declaration_does_not_stop_a_page(engine):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_tables_can_be_left_out(engine):
-    cells = [f"In the {n} year the bridge had to be closed for more than {n} weeks." for n in STORY]
+    cells = [
+        f"In the {n} year the bridge had to be closed for more than {n} weeks." for n in ("first", "last")
+    ]
     rows = "".join(f"<tr><td>{cell}</td></tr>" for cell in cells)
     content = page(*STORY, extra=f"<table>{rows}</table>")
     assert "year the bridge had to be" in text_of(content, engine=engine)
@@ -210,27 +216,97 @@ def test_justext_takes_its_stop_words_from_the_language():
     assert run([content], engine="justext", language="Swahili").reject.to_pylist() == [Reason.NO_CONTENT]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_a_page_does_not_depend_on_the_pages_before_it(engine):
-    # the same boilerplate in each page is what a deduplicating extractor learns and then drops
-    pages = [
-        page(*STORY, f"This is the page that has the number {n}, and that is all there is to it.")
-        for n in range(12)
-    ]
-    order = list(range(len(pages)))
-    random.Random(0).shuffle(order)
-    first = run(pages, engine=engine).columns["text"].to_pylist()
-    again = run([pages[n] for n in order], engine=engine).columns["text"].to_pylist()
-    alone = [text_of(content, engine=engine) for content in pages]
-    assert [first[n] for n in order] == again
-    assert first == alone
-    assert all(STORY[0] in text for text in first)
+@pytest.mark.parametrize(
+    ("params", "extractors"),
+    [
+        ({"engine": "trafilatura"}, ["trafilatura"]),
+        ({"engine": "resiliparse"}, ["resiliparse"]),
+        ({"engine": "justext"}, ["justext"]),
+        ({"engine": "best"}, ["blocks", "trafilatura", "resiliparse"]),
+        ({"engine": "union"}, ["resiliparse", "trafilatura", "resiliparse+trafilatura"]),
+    ],
+)
+def test_the_extractor_is_named(params, extractors):
+    marks = run([page(*STORY), None, b"%PDF-1.7"], text=[None, "ready", None], **params)
+    name, ready, none = marks.columns["extractor"].to_pylist()
+    assert name in extractors
+    assert (ready, none) == (None, None)
+    assert ("extraction_doubt" in marks.columns) == (params["engine"] == "best")
+    plain = run([b"just text"], media_type="text/plain", **params)
+    assert plain.columns["extractor"].to_pylist() == ["plain"]
+
+
+def test_doubt_is_a_share():
+    doubts = run([page(*STORY), b"<p>x</p>", None], engine="best").columns["extraction_doubt"].to_pylist()
+    assert all(doubt is None or 0 <= doubt <= 1 for doubt in doubts)
+    assert doubts[0] is not None
+
+
+@pytest.mark.parametrize(
+    ("engine", "cheap"), [("trafilatura", "resiliparse"), ("resiliparse", "trafilatura")]
+)
+def test_a_union_holds_what_either_finds(engine, cheap):
+    content = page(*STORY, extra="<table><tr><td>In the end it was a summer.</td></tr></table>")
+    union = text_of(content, engine="union", engines=[engine, cheap])
+    assert all(line in union.split("\n") for line in text_of(content, engine=engine).split("\n"))
+    assert all(story in union for story in STORY)
+
+
+HEAD = """<html lang="en-GB"><head><title>The bridge</title><meta name=author content="Ann Lee">
+<meta property="article:published_time" content="2014-03-12T10:00:00Z">
+<meta name=description content="About a bridge."><link rel=canonical href="https://example.org/bridge"></head>"""
+WITH_HEAD = (HEAD + "<body><article>" + "".join(f"<p>{p}</p>" for p in STORY) + "</article>").encode()
+
+
+def test_metadata_columns():
+    marks = run([WITH_HEAD, page(*STORY)], metadata=True)
+    found = {name: column.to_pylist() for name, column in marks.columns.items()}
+    assert found["title"] == ["The bridge", "The bridge"]
+    assert found["author"] == ["Ann Lee", None]
+    assert found["published"] == found["date"] == ["2014-03-12", None]
+    assert found["lang_hint"] == ["en-GB", None]
+    assert found["description"] == ["About a bridge.", None]
+    assert found["canonical_url"] == ["https://example.org/bridge", None]
+
+
+def test_metadata_that_is_not_asked_for_is_not_written():
+    bare = {"text", "title", "extractor"}
+    assert set(run([WITH_HEAD], engine="resiliparse", metadata=False).columns) == bare
+    assert set(run([WITH_HEAD], engine="resiliparse", metadata=["author"]).columns) == bare | {"author"}
+    assert set(ExtractHtml(metadata=True).items()) == set(ITEMS)
+    undated = run([WITH_HEAD], dates=None)
+    assert undated.columns["published"].to_pylist() == [None]
+
+
+def test_what_the_row_knows_is_not_overwritten():
+    known = {"title": ["Known", None], "date": ["2020-01-01T00:00:00Z", None], "author": ["Bo", None]}
+    marks = run([WITH_HEAD, WITH_HEAD], also=known)
+    assert marks.columns["title"].to_pylist() == ["Known", "The bridge"]
+    assert marks.columns["date"].to_pylist() == ["2020-01-01T00:00:00Z", "2014-03-12"]
+    assert marks.columns["published"].to_pylist() == ["2014-03-12"] * 2  # the page's own, beside the crawl's
+    assert marks.columns["author"].to_pylist() == ["Bo", "Ann Lee"]
+
+
+def test_metadata_of_a_page_without_text_is_kept_for_the_report():
+    marks = run([HEAD.encode()])
+    assert marks.reject.to_pylist() == [Reason.NO_CONTENT]
+    assert marks.columns["title"].to_pylist() == ["The bridge"]
 
 
 @pytest.mark.parametrize(
     ("params", "message"),
     [
         ({"engine": "resiliparse", "favour": "fast"}, "only trafilatura has 'fast'"),
+        ({"engine": "union", "favour": "fast"}, "only trafilatura has 'fast'"),
+        ({"favour": "recall"}, "best decides by itself"),
+        ({"engine": "justext", "format": "markdown"}, "justext has no markdown"),
+        ({"format": "markdown"}, "best has no markdown"),
+        ({"engine": "union", "format": "markdown"}, "union has no markdown"),
+        ({"engine": "union", "engines": ["trafilatura"]}, "two or more different"),
+        ({"engine": "union", "engines": ["best", "best"]}, "two or more different"),
+        ({"engine": "union", "engines": ["best", "justext"], "include_links": True}, "justext has neither"),
+        ({"engines": ["trafilatura", "resiliparse"]}, "write engine: union"),
+        ({"language": "German"}, "only justext has stop words"),
         ({"engine": "justext", "language": "Klingon"}, "no stop words for 'Klingon'"),
         ({"engine": "justext", "include_links": True}, "justext has neither"),
     ],
@@ -241,7 +317,11 @@ def test_problems(params, message):
 
 def test_no_problems_and_no_typos():
     assert not ExtractHtml().problems()
-    assert not ExtractHtml(engine="justext").problems()
+    for engine in ENGINES:
+        assert not ExtractHtml(engine=engine).problems()
+        assert len(ExtractHtml(engine=engine, metadata=True).writes().names) == len(
+            set(ExtractHtml(engine=engine, metadata=True).writes().names)
+        )
     with pytest.raises(ValidationError):
         ExtractHtml(engine="readability")
     with pytest.raises(ValidationError):
@@ -251,3 +331,4 @@ def test_no_problems_and_no_typos():
 def test_content_goes_no_further():
     assert set(ExtractHtml().drops()) == {"content", "charset"}
     assert ExtractHtml().checkpoint
+    assert ExtractHtml().summarize == {"extractor": "values"}
