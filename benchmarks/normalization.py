@@ -12,6 +12,7 @@ amount to, one document at a time: less work than ours, as it touches neither bl
 import argparse
 import gzip
 import json
+import os
 import platform
 import sys
 import time
@@ -120,7 +121,8 @@ def measure_chinese(texts):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    default = os.environ.get("CORPUSMILL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
+    parser.add_argument("--data", type=Path, default=Path(default))
     parser.add_argument("--documents", type=int, default=300)
     args = parser.parse_args()
     texts = {lang: load_documents(args.data, name, args.documents) for lang, name in LANGUAGES.items()}

@@ -15,6 +15,7 @@ import argparse
 import json
 import logging
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -24,7 +25,7 @@ import sklearn
 from numba import njit
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from stages.extraction._best import MAX_DOUBT, MIN_AGREEMENT
+from stages.extraction._best import MAX_DOUBT, choose
 from stages.extraction._best_agreement import agreement
 from stages.extraction._best_blocks import KEEP, expected_f1
 from stages.extraction._best_context_kernels import CONTEXT, context_features
@@ -44,8 +45,8 @@ PARAMS = {
     "l2_regularization": 10.0,
     "max_features": 0.2,
     "early_stopping": False,
-    "random_state": 0,
 }
+MEMBERS = (0, 1)  # random states of models whose log odds are averaged: a single one varies by 0.002 F1
 FOLDS = 6
 INNER_FOLDS = 5
 FOLD_SEEDS = (0, 1, 2)
@@ -165,17 +166,22 @@ def joined(text: str) -> str:
     return "".join(WORD.findall(text.lower()))
 
 
-def fit(pages: list[Sample], rows: list[np.ndarray]) -> HistGradientBoostingClassifier:
+Ensemble = list[HistGradientBoostingClassifier]
+
+
+def fit(pages: list[Sample], rows: list[np.ndarray]) -> Ensemble:
     labels, weights = (np.concatenate(part) for part in zip(*map(weigh, pages), strict=True))
     some = weights > 0
-    model = HistGradientBoostingClassifier(**PARAMS)
-    return model.fit(
-        np.concatenate(rows)[some], labels[some], sample_weight=weights[some] / weights[some].mean()
-    )
+    seen, known, weight = np.concatenate(rows)[some], labels[some], weights[some] / weights[some].mean()
+    return [
+        HistGradientBoostingClassifier(**PARAMS, random_state=member).fit(seen, known, sample_weight=weight)
+        for member in MEMBERS
+    ]
 
 
-def said(model: HistGradientBoostingClassifier, rows: np.ndarray) -> np.ndarray:
-    return np.asarray(model.decision_function(rows)) if len(rows) else np.zeros(0)
+def said(models: Ensemble, rows: np.ndarray) -> np.ndarray:
+    """Mean log odds of an ensemble."""
+    return np.mean([model.decision_function(rows) for model in models], axis=0) if len(rows) else np.zeros(0)
 
 
 def with_context(page: Sample, first: np.ndarray) -> np.ndarray:
@@ -184,23 +190,19 @@ def with_context(page: Sample, first: np.ndarray) -> np.ndarray:
     return np.hstack([f.rows, context_features(first, f.sizes, f.out, page.scan, f.group)])
 
 
-def fit_both(
-    pages: list[Sample], seed: int
-) -> tuple[HistGradientBoostingClassifier, HistGradientBoostingClassifier]:
+def fit_both(pages: list[Sample], seed: int) -> tuple[Ensemble, Ensemble]:
     """Both rounds. The second learns from what the first says of sites it has not seen, as it will in use."""
     rows = [page.features.rows for page in pages]
     context: list[np.ndarray] = [np.zeros(0)] * len(pages)
     for fold in split(pages, INNER_FOLDS, seed):
         rest = [k for k in range(len(pages)) if k not in fold]
-        model = fit([pages[k] for k in rest], [rows[k] for k in rest])
+        models = fit([pages[k] for k in rest], [rows[k] for k in rest])
         for k in fold:
-            context[k] = with_context(pages[k], said(model, rows[k]))
+            context[k] = with_context(pages[k], said(models, rows[k]))
     return fit(pages, rows), fit(pages, context)
 
 
-def predict(
-    models: tuple[HistGradientBoostingClassifier, HistGradientBoostingClassifier], page: Sample
-) -> np.ndarray:
+def predict(models: tuple[Ensemble, Ensemble], page: Sample) -> np.ndarray:
     second = said(models[1], with_context(page, said(models[0], page.features.rows)))
     return np.where(page.features.out > 0, 0.0, 1 / (1 + np.exp(-second)))
 
@@ -224,16 +226,20 @@ def unseen(pages: list[Sample], seed: int) -> list[np.ndarray]:
 
 
 def cascade(pages: list[Sample], odds: list[np.ndarray]) -> dict[str, float]:
-    """Mean F1 by set of the blocks alone and of the best mode; the share of pages that resiliparse reads, and wins."""
-    alone, best, read, won = [], [], 0, 0
+    """Mean F1 by set of the blocks alone and of the best mode, and the shares of pages by who reads and wins them."""
+    alone, best, read, won = [], [], 0, Counter[str]()
     for page, p in zip(pages, odds, strict=True):
         keep = p > KEEP
         text = "\n".join(t for t, k in zip(page.texts, keep, strict=True) if k)
         alone.append(score_page(text, page.gold).f1)
-        read += (doubtful := 1 - expected_f1(p, page.features.sizes, keep) > MAX_DOUBT)
-        won += (other := doubtful and agreement(text, page.cheap) < MIN_AGREEMENT)
-        best.append(score_page(page.cheap, page.gold).f1 if other else alone[-1])
-    found = {"read_twice": read / len(pages), "by_resiliparse": won / len(pages)}
+        doubt = 1 - expected_f1(p, page.features.sizes, keep)
+        read += doubt > MAX_DOUBT
+        chosen = choose(doubt, agreement(text, page.cheap), len(text))
+        won[chosen] += 1
+        other = {"blocks": text, "resiliparse": page.cheap, "trafilatura": page.other}[chosen]
+        best.append(score_page(other, page.gold).f1)
+    found = {"read_twice": read / len(pages)}
+    found |= {f"by_{name}": won[name] / len(pages) for name in ("resiliparse", "trafilatura")}
     for which in SETS:
         here = [page.which == which for page in pages]
         found |= {
@@ -243,25 +249,31 @@ def cascade(pages: list[Sample], odds: list[np.ndarray]) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in found.items()}
 
 
-def exported(model: HistGradientBoostingClassifier) -> dict[str, Any]:
-    """The trees as `_best_model.Trees` has them."""
+def exported(models: Ensemble) -> dict[str, Any]:
+    """The trees as `_best_model.Trees` has them; values are divided by the members, so that sums are means."""
     nodes: dict[str, list[Any]] = {name: [] for name in ("feature", "threshold", "left", "value", "root")}
-    for (predictor,) in model._predictors:  # sklearn has no public access to its trees
-        tree = predictor.nodes
-        base = len(nodes["feature"])
-        nodes["root"].append(base)
-        order = [0]
-        for at in order:  # grows: children side by side
-            if not tree[at]["is_leaf"]:
-                order += [int(tree[at]["left"]), int(tree[at]["right"])]
-        place = {at: base + k for k, at in enumerate(order)}
-        for at in order:
-            node, leaf = tree[at], bool(tree[at]["is_leaf"])
-            nodes["feature"].append(-1 if leaf else int(node["feature_idx"]))
-            nodes["threshold"].append(0.0 if leaf else float(f"{node['num_threshold']:.7g}"))
-            nodes["left"].append(0 if leaf else place[int(node["left"])])
-            nodes["value"].append(float(f"{node['value']:.5g}") if leaf else 0.0)
-    return {"base": float(f"{model._baseline_prediction.item():.6g}"), **nodes}
+    for model in models:
+        for (predictor,) in model._predictors:  # sklearn has no public access to its trees
+            add_tree(predictor.nodes, len(models), nodes)
+    base = sum(model._baseline_prediction.item() for model in models) / len(models)
+    return {"base": float(f"{base:.6g}"), **nodes}
+
+
+def add_tree(tree: np.ndarray, members: int, nodes: dict[str, list[Any]]) -> None:
+    """Append one tree, children side by side."""
+    base = len(nodes["feature"])
+    nodes["root"].append(base)
+    order = [0]
+    for at in order:  # grows
+        if not tree[at]["is_leaf"]:
+            order += [int(tree[at]["left"]), int(tree[at]["right"])]
+    place = {at: base + k for k, at in enumerate(order)}
+    for at in order:
+        node, leaf = tree[at], bool(tree[at]["is_leaf"])
+        nodes["feature"].append(-1 if leaf else int(node["feature_idx"]))
+        nodes["threshold"].append(0.0 if leaf else float(f"{node['num_threshold']:.7g}"))
+        nodes["left"].append(0 if leaf else place[int(node["left"])])
+        nodes["value"].append(float(f"{node['value'] / members:.5g}") if leaf else 0.0)
 
 
 def main() -> None:
@@ -281,6 +293,7 @@ def main() -> None:
         "sites": len({page.site for page in pages}),
         "blocks": sum(len(page.texts) for page in pages),
         "params": PARAMS,
+        "members": MEMBERS,
         "scikit-learn": sklearn.__version__,
         "unseen_sites": means,
         f"unseen_sites_by_cut_in_{FOLDS}_folds": by_seed,

@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages.extraction._best_feature_kernels import IN_COMMENTS
 from stages.extraction._best_features import FEATURES, page_features
 from stages.extraction._best_kernels import nearest
 from stages.extraction._best_model import block_odds
 from stages.extraction._best_scan import Scan, scan_page
 from stages.extraction._best_tags import CODE
+from stages.extraction._best_tree_kernels import IN_COMMENTS
 
 KEEP = 0.5  # odds from which a block is kept; F1 is best near half of the F1 that is reached
 LAYOUT_SHARE = 0.6  # a table with more of the kept text is the page's layout, not data

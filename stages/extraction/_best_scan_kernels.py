@@ -1,15 +1,19 @@
-"""One pass over the bytes of a page: blocks of text, and the elements around them; compiled.
+"""A page as blocks of text, and the elements around them; compiled.
 
 Not a conforming HTML5 parser: it knows the optional end tags, scopes of table cells and links, and what is not
-text, which is what decides where lines break and what is inside of what.
+text, which is what decides where lines break and what is inside of what. Tags first, then what they open and
+close, then the text between them.
 """
 
 # mypy: disable-error-code="assignment, no-untyped-def"
 # numba infers types, and unifies int and int64; mypy cannot know
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
+from stages.extraction._best_element_kernels import BR, A, build_elements
 from stages.extraction._best_markup_kernels import (
     is_blank,
     is_letter,
@@ -20,250 +24,159 @@ from stages.extraction._best_markup_kernels import (
     read_text,
     tag_code,
 )
-from stages.extraction._best_tags import BLOCK, CODE, IGNORE, RAW_TEXT, SKIP, SKIP_BIT
+from stages.extraction._best_tags import BLOCK, CODE, IGNORE, RAW_TEXT, SKIP_BIT
 
-MAX_DEPTH = 256
-_PRIME = np.uint64(0x100000001B3)
-P, LI, DT, DD, TD, TH, TR, TABLE = (CODE[name] for name in ["p", "li", "dt", "dd", "td", "th", "tr", "table"])
-THEAD, TBODY, TFOOT, CAPTION = (CODE[name] for name in ["thead", "tbody", "tfoot", "caption"])
-UL, OL, DL, DIV, ADDRESS, A, BR, PRE = (
-    CODE[name] for name in ["ul", "ol", "dl", "div", "address", "a", "br", "pre"]
-)
-BODY, HTML, HR = (CODE[name] for name in ["body", "html", "hr"])
+PRE = CODE["pre"]
 
 
-@njit(cache=True, nogil=True)
-def _above(stack, top, tags, kinds, code):
-    """Position on the stack of the open element that an end tag or a start tag of `code` closes, or -1.
+class Tags(NamedTuple):
+    """The markup of a page in order; the first is none, stands before the page, and changes nothing.
 
-    An inline end tag reaches to the next block; a block's to the next table cell; a table part's to its table.
+    Comments, doctypes and their like are here with the kind of tags that are ignored.
     """
-    if kinds[code] == SKIP:
-        for k in range(top, 0, -1):
-            if tags[stack[k]] == code:
-                return k
-        return -1
-    inline = kinds[code] != BLOCK
-    part = code in (TD, TH, TR, THEAD, TBODY, TFOOT)
-    for k in range(top, 0, -1):
-        tag = tags[stack[k]]
-        if tag == code:
-            return k
-        if inline and kinds[tag] == BLOCK:
-            return -1
-        if part or code == CAPTION:
-            if tag == TABLE:
-                return -1
-        elif code != TABLE and (tag in (TD, TH, CAPTION)):
-            return -1
-    return -1
+
+    begin: np.ndarray  # int64 [tags + 1] in the page; the last is the page's end
+    end: np.ndarray  # int64 [tags], index after it, and after its content if that is raw text
+    code: np.ndarray  # uint8 [tags]
+    kind: np.ndarray  # uint8 [tags]
+    is_end: np.ndarray  # bool [tags]
+    bits: np.ndarray  # int64 [tags], of its attributes
+    shape: np.ndarray  # uint64 [tags], hash of its class
 
 
 @njit(cache=True, nogil=True)
-def _closed_by(stack, top, tags, kinds, code):
-    """Position of the element whose end tag was left out, as the start tag `code` tells, or -1."""
-    for k in range(top, 0, -1):
-        tag = tags[stack[k]]
-        if tag == P and code != P and (code in (LI, DT, DD)):
-            continue
-        if tag == P:
-            return k
-        if kinds[tag] != BLOCK:
-            continue
-        if code == LI:
-            if tag == LI:
-                return k
-            if tag in (UL, OL):
-                return -1
-        elif code in (DT, DD):
-            if tag in (DT, DD):
-                return k
-            if tag == DL:
-                return -1
-        elif code in (TD, TH):
-            if tag in (TD, TH):
-                return k
-            if tag in (TR, TABLE):
-                return -1
-        elif code == TR:
-            if tag == TR:
-                return k
-            if tag == TABLE:
-                return -1
-        elif code in (TBODY, TFOOT, THEAD):
-            if tag in (TBODY, THEAD, TFOOT):
-                return k
-            if tag == TABLE:
-                return -1
-        else:
-            return -1
-        if (code in (LI, DT, DD)) and tag != DIV and tag != ADDRESS:
-            return -1
-    return -1
+def _begins_markup(c):
+    """Whether a `<` before the byte c begins a tag or a comment, rather than being text."""
+    return is_letter(c) or c == 33 or c == 47 or c == 63  # ! / ?
 
 
 @njit(cache=True, nogil=True)
-def scan(data, kinds, facts_of, hashes, codes, steps, ends, ref_hashes, ref_numbers, ref_texts):
-    n = data.size
-    most = 2
+def _count_open(data):
+    """How many `<` there are; a counter of 64 bits, which numba would take, is slower by half."""
+    count = np.uint32(0)
     for c in data:
-        most += c == 60
-    out = np.empty(n + 16, np.uint8)
-    start = np.zeros(most + 1, np.int64)
-    node_of = np.zeros(most + 1, np.int32)
-    facts = np.zeros(most + 1, np.int64)
-    link_bytes = np.zeros(most + 1, np.int32)
-    links = np.zeros(most + 1, np.int32)
-    parent = np.zeros(most, np.int32)
-    tags = np.zeros(most, np.uint8)
-    own = np.zeros(most, np.int64)
-    look = np.zeros(most, np.uint64)
-    carried = np.zeros(most, np.int64)  # own bits and those above
-    holder = np.zeros(most, np.int32)  # nearest block-level element
-    stack = np.zeros(MAX_DEPTH + 1, np.int32)
-    a_bit = facts_of[A]
-    pre_bit = facts_of[PRE]
-    top = 0
-    too_deep = 0
-    nodes = 1
-    blocks = 0
-    o = 0
-    open_block = False
-    space = False
-    breaks = 0
-    skipped = False
-    in_link = False
-    in_pre = False
+        count = np.uint32(count + np.uint32(c == 60))
+    return np.int64(count)
+
+
+@njit(cache=True, nogil=True)
+def _read_tags(data, kinds, hashes, codes, steps, ends):
+    """The Tags of a page."""
+    n = data.size
+    most = _count_open(data) + 2
+    begin, end = np.empty(most, np.int64), np.empty(most, np.int64)
+    code, kind, is_end = np.zeros(most, np.uint8), np.zeros(most, np.uint8), np.zeros(most, np.bool_)
+    bits, shape = np.zeros(most, np.int64), np.zeros(most, np.uint64)
+    begin[0] = end[0] = 0
+    kind[0] = IGNORE
+    t = 1
     i = 0
     while i < n:
-        c = data[i]
-        is_tag = c == 60 and i + 1 < n and (is_letter(data[i + 1]) or data[i + 1] == 33 or data[i + 1] == 63)
-        is_end = c == 60 and i + 2 < n and data[i + 1] == 47 and is_letter(data[i + 2])
-        if c == 60 and i + 1 < n and data[i + 1] == 47 and not is_end:  # "</" before no letter is a comment
-            i = markup_end(data, i + 2)
+        while i < n and data[i] != 60:
+            i += 1
+        if i + 1 >= n or not _begins_markup(data[i + 1]):
+            i += 1
             continue
-        if not is_tag and not is_end:
-            if skipped:
-                i += 1
-                while i < n and data[i] != 60:
-                    i += 1
-                continue
-            at = i
-            while i < n and is_blank(data[i]) and not (in_pre and open_block):
-                i += 1
-            if i > at:
+        begin[t] = i
+        closes = data[i + 1] == 47
+        is_end[t] = closes
+        name = i + 2 if closes else i + 1
+        if name < n and is_letter(data[name]):
+            found, i = tag_code(data, name, hashes, codes)
+            code[t] = found
+            kind[t] = kinds[found]
+            i, bits[t], shape[t] = read_attributes(data, i, steps, ends)
+            if kinds[found] == RAW_TEXT and not closes:
+                i = raw_end(data, i, found, hashes, codes)
+        else:
+            kind[t] = IGNORE
+            i = markup_end(data, i + 2)
+        end[t] = i
+        t += 1
+    begin[t] = n
+    return Tags(begin[: t + 1], end[:t], code[:t], kind[:t], is_end[:t], bits[:t], shape[:t])
+
+
+@njit(cache=True, nogil=True)
+def _keep_blank(out, o, c):
+    """Write a blank of preformatted text, given its first byte; return the index after."""
+    if c == 13:
+        return o
+    out[o] = c if c < 128 else 32
+    return o + 1
+
+
+@njit(cache=True, nogil=True)
+def _read_blocks(data, tags, elements, a_bit, pre_bit, ref_hashes, ref_numbers, ref_texts):
+    """The first fields of a Scan, those of blocks.
+
+    One function, as its loop runs once a word: a call with arrays for each would cost more than all else here.
+    """
+    begin, end, code, kind = tags.begin, tags.end, tags.code, tags.kind
+    inside, states, carried, holder = elements.inside, elements.state, elements.carried, elements.holder
+    n = code.size
+    out = np.empty(data.size + 16, np.uint8)
+    start, node_of, facts = np.zeros(n + 1, np.int64), np.zeros(n, np.int32), np.zeros(n, np.int64)
+    link_bytes, links = np.zeros(n, np.int32), np.zeros(n, np.int32)
+    blocks = o = newest = 0
+    open_block = space = line_ended = False
+    for t in range(n):
+        node, state = inside[t], states[t]
+        in_link, in_pre = (state & a_bit) != 0, (state & pre_bit) != 0
+        if open_block and code[t] == BR and not line_ended:
+            out[o] = 10
+            o += 1
+            space = False
+            line_ended = not in_pre
+        elif open_block and kind[t] == BLOCK:
+            blocks += 1
+            open_block = space = line_ended = False
+        if node > newest:  # this tag has opened it
+            newest = node
+            links[blocks] += code[t] == A
+        if state & SKIP_BIT:
+            continue
+        i, stop = end[t], begin[t + 1]
+        while i < stop:
+            if not (in_pre and open_block) and is_blank(data[i]):
                 space = open_block
-                continue
-            room = o + (1 if space and breaks == 0 else 0)
-            blank = False
-            if is_plain(data[i]):  # nearly all text; a call for each word would cost more than all else here
-                after = room
-                while i < n and is_plain(data[i]):
-                    out[after] = data[i]
-                    after += 1
+                i += 1
+                while i < stop and is_blank(data[i]):
                     i += 1
-            else:
+                continue
+            room = o + (1 if space and not line_ended else 0)
+            after, blank = room, False
+            while i < stop and is_plain(data[i]):  # nearly all text
+                out[after] = data[i]
+                after += 1
+                i += 1
+            if after == room:
                 i, after, blank = read_text(data, i, out, room, ref_hashes, ref_numbers, ref_texts)
             if blank and in_pre and open_block:
-                if out[room] != 13:
-                    out[o] = out[room] if out[room] < 128 else 32
-                    o += 1
+                o = _keep_blank(out, o, out[room])
             elif blank:
                 space = open_block
             elif after > room:
                 if not open_block:
                     open_block = True
-                    start[blocks] = o
-                    node_of[blocks] = holder[stack[top]]
-                    facts[blocks] = carried[stack[top]]
-                facts[blocks] &= carried[stack[top]]
+                    start[blocks], node_of[blocks], facts[blocks] = o, holder[node], carried[node]
+                facts[blocks] &= carried[node]
                 if room > o:
                     out[o] = 32
                 if in_link:
                     link_bytes[blocks] += after - o
                 o = after
-                space = False
-                breaks = 0
-            continue
-        if is_tag and not is_letter(data[i + 1]):
-            i = markup_end(data, i + 2)
-            continue
-        code, i = tag_code(data, i + (2 if is_end else 1), hashes, codes)
-        kind = kinds[code]
-        i, bits, shape = read_attributes(data, i, steps, ends)
-        if kind == IGNORE:
-            continue
-        ends_block = kind == BLOCK and code != BR
-        if code == BR and open_block:
-            if breaks:
-                ends_block = True
-            else:
-                out[o] = 10
-                o += 1
-                space = False
-                breaks = 0 if in_pre else 1
-        if ends_block and open_block:
-            blocks += 1
-            open_block = False
-            breaks = 0
-            space = False
-        if code in (BR, BODY, HTML):
-            continue
-        if kind == RAW_TEXT:
-            if not is_end:
-                i = raw_end(data, i, code, hashes, codes)
-            continue
-        if is_end:
-            if too_deep:
-                too_deep -= 1
-                continue
-            k = _above(stack, top, tags, kinds, code)
-            if k > 0:
-                top = k - 1
-        else:
-            if code == A and in_link:
-                k = _above(stack, top, tags, kinds, code)
-                if k > 0:
-                    top = k - 1
-            elif kind == BLOCK:
-                k = _closed_by(stack, top, tags, kinds, code)
-                if k > 0:
-                    top = k - 1
-                    too_deep = 0
-            if code == HR:
-                continue
-            if top >= MAX_DEPTH:
-                too_deep += 1
-                continue
-            above = stack[top]
-            parent[nodes] = above
-            tags[nodes] = code
-            own[nodes] = bits | facts_of[code]
-            if kind == SKIP:
-                own[nodes] |= SKIP_BIT
-            look[nodes] = (shape ^ np.uint64(code) ^ (np.uint64(tags[above]) << np.uint64(8))) * _PRIME
-            carried[nodes] = carried[above] | own[nodes]
-            holder[nodes] = nodes if kind == BLOCK else holder[above]
-            links[blocks] += code == A
-            top += 1
-            stack[top] = nodes
-            nodes += 1
-        state = carried[stack[top]]
-        skipped = (state & SKIP_BIT) != 0
-        in_link = (state & a_bit) != 0
-        in_pre = (state & pre_bit) != 0
-    if open_block:
-        blocks += 1
+                space = line_ended = False
+    blocks += open_block
     start[blocks] = o
-    return (
-        out[:o],
-        start[: blocks + 1],
-        node_of[:blocks],
-        facts[:blocks],
-        link_bytes[:blocks],
-        links[:blocks],
-        parent[:nodes],
-        tags[:nodes],
-        own[:nodes],
-        look[:nodes],
-    )
+    return out[:o], start[: blocks + 1], node_of[:blocks], facts[:blocks], link_bytes[:blocks], links[:blocks]
+
+
+@njit(cache=True, nogil=True)
+def scan(data, kinds, facts_of, hashes, codes, steps, ends, ref_hashes, ref_numbers, ref_texts):
+    """The fields of a Scan of the page `data`, by the tables of _best_tags."""
+    tags = _read_tags(data, kinds, hashes, codes, steps, ends)
+    elements = build_elements(tags, facts_of)
+    a_bit, pre_bit = facts_of[A], facts_of[PRE]
+    blocks = _read_blocks(data, tags, elements, a_bit, pre_bit, ref_hashes, ref_numbers, ref_texts)
+    return (*blocks, elements.parent, elements.tag, elements.own, elements.look)

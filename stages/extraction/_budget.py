@@ -46,4 +46,4 @@ def page_cost(content: bytes) -> Cost:
     """
     data = np.frombuffer(content, np.uint8)
     depth, attributes = measure_tags(data, FLAT, RAW_TEXT, NEVER_EMPTY)
-    return Cost(len(content), content.count(b"<"), int(depth), int(attributes))
+    return Cost(len(content), int(np.count_nonzero(data == ord("<"))), int(depth), int(attributes))

@@ -84,6 +84,15 @@ def _raw_text_end(data, i, name):
     return n
 
 
+@njit(inline="always")
+def _has(names, name):
+    """Is it among them; a loop allocates nothing, unlike np.any(names == name)."""
+    for other in names:  # noqa: SIM110
+        if other == name:
+            return True
+    return False
+
+
 @njit(cache=True, nogil=True)
 def measure_tags(data, flat, raw_text, never_empty):
     """How deep elements nest, by counting open tags, and the most attributes of one tag; one pass, no tree.
@@ -118,16 +127,16 @@ def measure_tags(data, flat, raw_text, never_empty):
         name, i = _read_name(data, i)
         i, empty, attributes = _tag_end(data, i)
         most = max(most, attributes)
-        if np.any(flat == name):
+        if _has(flat, name):
             continue
         slot = name % np.uint64(_SLOTS)
         if closing:
             if open_tags[slot] > 0:
                 open_tags[slot] -= 1
                 depth -= 1
-        elif np.any(raw_text == name):
+        elif _has(raw_text, name):
             i = _raw_text_end(data, i, name)
-        elif not empty or np.any(never_empty == name):
+        elif not empty or _has(never_empty, name):
             open_tags[slot] += 1
             depth += 1
             deepest = max(deepest, depth)

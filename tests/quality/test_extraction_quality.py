@@ -5,7 +5,7 @@ score of a page compares its words with the gold's as multisets, in lower case, 
 set's score is the mean over its pages, so that long pages do not count more.
 
 `best` learned from these very pages, so its figures here say that it works, not how good it is: for that see
-`unseen_sites` in stages/extraction/_best_weights.json (about 0.01 lower), which is tested here too.
+`unseen_sites` in stages/extraction/_best_weights.json (0.007 and 0.014 lower), which is tested here too.
 
     python -m tests.quality.test_extraction_quality            # prints scores beside floors
     python -m tests.quality.test_extraction_quality --update   # raises floors; refuses to lower one
@@ -48,7 +48,7 @@ NAMES = (*CONFIGS, "readability")  # the last is no engine of ours: readability-
 SINGLE = tuple(name for name in NAMES if name != "best")
 # What decides the cost of `best`: trafilatura takes ten times as long as resiliparse, that twice as long as blocks.
 MAX_READ_TWICE = 0.45
-MAX_BY_TRAFILATURA = 0.01
+MAX_BY_TRAFILATURA = 0.05
 # A bug-fix release of a library moves a few paragraphs: one paragraph of ten on one page of 58 is 0.0017.
 NOISE = 0.005
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|\w+")
@@ -174,7 +174,8 @@ def test_best_on_sites_it_has_not_seen_is_as_good_as_the_best_single_extractor(g
     which, _ = gold
     record = json.loads(WEIGHTS.read_text())["provenance"]
     assert record["data"] == json.loads(FLOORS.read_text())["data"]
-    assert record["unseen_sites"][f"best {which}"] >= max(scores[name].f1 for name in SINGLE) - NOISE
+    wanted = max(scores[name].f1 for name in SINGLE) - NOISE
+    assert record["unseen_sites"][f"best {which}"] >= round(wanted, 4)
 
 
 @pytest.mark.real_data

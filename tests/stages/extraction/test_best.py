@@ -9,16 +9,16 @@ import pytest
 from lxml.html import document_fromstring
 
 from stages.extraction import _best as best
-from stages.extraction._best import MAX_DOUBT, BestText, extract_best
+from stages.extraction._best import MAX_DOUBT, MAX_SHARED_DOUBT, BestText, extract_best
 from stages.extraction._best_agreement import agreement
 from stages.extraction._best_blocks import Blocks, expected_f1, extract_blocks
 from stages.extraction._best_context_kernels import CONTEXT, _faded, context_features
-from stages.extraction._best_feature_kernels import IN_COMMENTS
+from stages.extraction._best_element_kernels import MAX_DEPTH
 from stages.extraction._best_features import FEATURES, page_features
 from stages.extraction._best_model import Trees, block_odds, load_model, log_odds
 from stages.extraction._best_scan import block_texts, scan_page
-from stages.extraction._best_scan_kernels import MAX_DEPTH
 from stages.extraction._best_tags import CODE, FACTS, HIDDEN_BIT, NAMES
+from stages.extraction._best_tree_kernels import IN_COMMENTS
 
 SENTENCE = (
     "The bridge over the river was closed for repairs on Monday, the city said, and will open in spring."
@@ -307,6 +307,25 @@ def test_where_blocks_and_resiliparse_differ_much_resiliparse_is_taken(monkeypat
     monkeypatch.setattr(best, "extract_blocks", lambda *_: odd._replace(doubt=MAX_DOUBT))
     assert extract_best(ARTICLE % "") == BestText(odd.text, "blocks", MAX_DOUBT)
     monkeypatch.setattr(best, "extract_blocks", lambda *_: odd._replace(text="\n".join(PARAGRAPHS)))
+    assert extract_best(ARTICLE % "").extractor == "blocks"
+
+
+def test_a_long_page_on_which_the_two_agree_so_so_goes_to_trafilatura(monkeypatch):
+    """Three words in four are shared."""
+    kept = Blocks("one two three four " * 100, MAX_SHARED_DOUBT + 0.01, 5)
+    monkeypatch.setattr(best, "extract_blocks", lambda *_: kept)
+    monkeypatch.setattr(best, "extract_resiliparse", lambda *_: "one two three five " * 100)
+    found = extract_best(ARTICLE % "")
+    assert found.extractor == "trafilatura"
+    assert PARAGRAPHS[3] in found.text
+    assert found.doubt == pytest.approx(0.25)
+    for other in (kept._replace(doubt=MAX_SHARED_DOUBT), kept._replace(text="one two three four " * 40)):
+        monkeypatch.setattr(best, "extract_blocks", lambda *_, other=other: other)
+        assert extract_best(ARTICLE % "").extractor == (
+            "blocks" if other.doubt <= MAX_SHARED_DOUBT else "resiliparse"
+        )
+    monkeypatch.setattr(best, "extract_blocks", lambda *_: kept)
+    monkeypatch.setattr(best, "extract_trafilatura", lambda *_: " ")
     assert extract_best(ARTICLE % "").extractor == "blocks"
 
 
