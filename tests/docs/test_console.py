@@ -75,12 +75,14 @@ def test_the_page_says_what_the_command_says(said, number, page, command, printe
 
 
 def fits(shown, real):
-    """Whether the real value has all that is shown; "…" stands for any value, and for the rest of a list."""
+    """Whether the real value has all that is shown; "…" stands for any value, and for what is left out of a list."""
     if shown == "…":
         return True
     if isinstance(shown, dict):
         return isinstance(real, dict) and all(k in real and fits(v, real[k]) for k, v in shown.items())
     if isinstance(shown, list):
+        if shown[:1] == ["…"] and len(shown) > 1:
+            return any(fits(shown[1:], real[k:]) for k in range(len(real)))
         rest = shown[-1:] == ["…"] and len(shown) > 1
         shown = shown[:-1] if rest else shown
         return (rest or len(shown) == len(real)) and all(map(fits, shown, real))

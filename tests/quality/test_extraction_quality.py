@@ -199,7 +199,7 @@ def test_translations_of_a_page_give_texts_of_one_shape(language):
             ours, theirs = (len(extract_best(r["html"]).text.split("\n")) for r in (row, twin))
             ratios.append(min(ours, theirs) / max(ours, theirs))
     assert len(ratios) >= 16
-    assert sum(ratios) / len(ratios) > 0.8
+    assert sum(ratios) / len(ratios) > 0.75
 
 
 @pytest.mark.real_data
