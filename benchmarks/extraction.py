@@ -6,6 +6,7 @@ Bare: decoded markup to text, every engine on each page in turn (so that a slow 
 alike), CPU time of the process, best of three rounds. `of_trafilatura` is the CPU time as a share of
 trafilatura's with its default settings on the same pages. Stage: what charset, budgets, cleaning, metadata and
 Arrow add. The pages are those of the quality floors; set CORPUSMILL_DATA to the folder that has them.
+readability-lxml is measured where it is installed; decision 0005 says why it is not among the dependencies.
 """
 
 import json
@@ -15,6 +16,7 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -32,7 +34,6 @@ from tests.quality.test_extraction_quality import (
     FLOORS,
     SETS,
     Page,
-    by_readability,
     digest,
     read_pages,
     score_page,
@@ -57,13 +58,21 @@ def by_resiliparse(markup: str) -> str:
     return str(extract_plain_text(markup, main_content=True, alt_texts=False))
 
 
-BARE: dict[str, Extract] = {
+def by_readability() -> Extract | None:
+    try:
+        document = import_module("readability").Document
+    except ImportError:
+        return None
+    return lambda markup: str(lxml.html.fromstring(document(markup).summary()).text_content())
+
+
+BARE: dict[str, Extract | None] = {
     "trafilatura": by_trafilatura(),
     "trafilatura_precision": by_trafilatura(favor_precision=True),
     "trafilatura_recall": by_trafilatura(favor_recall=True),
     "trafilatura_fast": by_trafilatura(fast=True),
     "justext": by_justext,
-    "readability": by_readability,
+    "readability": by_readability(),
     "resiliparse": by_resiliparse,
     "best_blocks_alone": lambda markup: extract_blocks(markup).text,
     "best": lambda markup: extract_best(markup).text,
@@ -91,7 +100,7 @@ def tolerant(extract: Extract) -> Extract:
 def measure_bare(sets: dict[str, list[Page]]) -> dict[str, dict[str, object]]:
     """Milliseconds a page and P, R, F1 by set, of each engine on decoded pages."""
     pages = [(which, page, decode_page(page.content).text) for which in sets for page in sets[which]]
-    engines = {name: tolerant(engine) for name, engine in BARE.items()}
+    engines = {name: tolerant(engine) for name, engine in BARE.items() if engine}
     seconds = {name: [0.0] * ROUNDS for name in engines}
     texts: dict[str, list[str]] = {name: [] for name in engines}
     for engine in engines.values():

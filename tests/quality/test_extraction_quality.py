@@ -23,10 +23,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import lxml.html
 import pyarrow as pa
 import pytest
-import readability
 
 from stages.extraction._best import MAX_DOUBT, extract_best
 from stages.extraction._best_model import WEIGHTS
@@ -44,8 +42,9 @@ CONFIGS = {
     "resiliparse": {"engine": "resiliparse"},
     "justext": {"engine": "justext"},
 }
-NAMES = (*CONFIGS, "readability")  # the last is no engine of ours: readability-lxml as its own users run it
-SINGLE = tuple(name for name in NAMES if name != "best")
+SINGLE = tuple(name for name in CONFIGS if name != "best")
+# F1 of readability-lxml 0.9 by benchmarks/extraction.py; decision 0005 says why it is not run here.
+READABILITY = {"aeb_dev": 0.9533, "readability": 0.9702}
 # What decides the cost of `best`: trafilatura takes ten times as long as resiliparse, that twice as long as blocks.
 MAX_READ_TWICE = 0.45
 MAX_BY_TRAFILATURA = 0.05
@@ -111,23 +110,13 @@ def extract_pages(pages: list[Page], **params: object) -> list[str]:
     return [text or "" for text in stage.annotate(batch, stage.open({})).columns["text"].to_pylist()]
 
 
-def by_readability(markup: str) -> str:
-    """What readability-lxml finds; a page on which it raises has no text."""
-    try:
-        return str(lxml.html.fromstring(readability.Document(markup).summary()).text_content())
-    except (ValueError, TypeError, AttributeError, readability.readability.Unparseable, lxml.etree.LxmlError):
-        return ""
-
-
 def score_texts(texts: Sequence[str], pages: list[Page]) -> Score:
     scores = [score_page(text, page.gold) for text, page in zip(texts, pages, strict=True)]
     return Score(*(round(sum(column) / len(scores), 4) for column in zip(*scores, strict=True)))
 
 
-def score_set(pages: list[Page], name: str) -> Score:
-    if name in CONFIGS:
-        return score_texts(extract_pages(pages, **CONFIGS[name]), pages)
-    return score_texts([by_readability(decode_page(page.content).text) for page in pages], pages)
+def score_set(pages: list[Page], **params: object) -> Score:
+    return score_texts(extract_pages(pages, **params), pages)
 
 
 def digest(path: Path) -> str:
@@ -147,11 +136,16 @@ def gold(request) -> tuple[str, list[Page]]:
 def scores(gold) -> dict[str, Score]:
     """Each engine on one set, run here and now."""
     _, pages = gold
-    return {name: score_set(pages, name) for name in NAMES}
+    return {name: score_set(pages, **params) for name, params in CONFIGS.items()}
+
+
+def best_single(which: str, scores: dict[str, Score]) -> float:
+    """What `best` must reach: the highest F1 of any other extractor, less the noise."""
+    return round(max(READABILITY[which], *(scores[name].f1 for name in SINGLE)) - NOISE, 4)
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CONFIGS)
 def test_extraction_is_as_good_as_it_was(name, gold, scores):
     which, _ = gold
     floor = Score(**json.loads(FLOORS.read_text())["floors"][name][which])
@@ -164,8 +158,9 @@ def test_extraction_is_as_good_as_it_was(name, gold, scores):
 
 
 @pytest.mark.real_data
-def test_best_is_as_good_as_the_best_single_extractor(scores):
-    assert scores["best"].f1 >= max(scores[name].f1 for name in SINGLE) - NOISE, scores
+def test_best_is_as_good_as_the_best_single_extractor(gold, scores):
+    which, _ = gold
+    assert scores["best"].f1 >= best_single(which, scores), scores
 
 
 @pytest.mark.real_data
@@ -174,8 +169,7 @@ def test_best_on_sites_it_has_not_seen_is_as_good_as_the_best_single_extractor(g
     which, _ = gold
     record = json.loads(WEIGHTS.read_text())["provenance"]
     assert record["data"] == json.loads(FLOORS.read_text())["data"]
-    wanted = max(scores[name].f1 for name in SINGLE) - NOISE
-    assert record["unseen_sites"][f"best {which}"] >= round(wanted, 4)
+    assert record["unseen_sites"][f"best {which}"] >= best_single(which, scores)
 
 
 @pytest.mark.real_data
@@ -221,7 +215,10 @@ def main(update: bool) -> None:
     data = Path(os.environ.get("CORPUSMILL_DATA", Path(__file__).parents[3] / "shared" / "data")) / "html"
     old = json.loads(FLOORS.read_text())["floors"] if FLOORS.exists() else {}
     sets = {which: read_pages(data / f"{which}.jsonl.gz") for which in SETS}
-    new = {name: {which: score_set(pages, name)._asdict() for which, pages in sets.items()} for name in NAMES}
+    new = {
+        name: {which: score_set(pages, **params)._asdict() for which, pages in sets.items()}
+        for name, params in CONFIGS.items()
+    }
     for name, by_set in new.items():
         for which, found in by_set.items():
             floor = old.get(name, {}).get(which)
