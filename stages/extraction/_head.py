@@ -14,6 +14,7 @@ HEAD_CHARS = 262_144
 MAX_TAGS = 2_000  # of the kinds that count
 MAX_ATTRIBUTES = 40  # of one tag
 MAX_TITLE_MARKUP = 5_000
+MAX_LINK_CHARS = 2_500  # from the name of a link to the word canonical, with an address between them
 MAX_SCRIPTS = 20
 MAX_SCRIPT_CHARS = 500_000
 
@@ -100,8 +101,11 @@ def read_head(markup: str) -> Head:
         if name in _ENDS:
             position = _add_content(head, name, area, area.find(">", match.end()) + 1)
             continue
-        attributes, position = read_attributes(area, match.end())
-        _add(head, name, attributes)
+        position = match.end()
+        # nearly one in three of these tags is a link to a style or an icon
+        if name != "link" or "canonical" in area[position : position + MAX_LINK_CHARS].lower():
+            attributes, position = read_attributes(area, position)
+            _add(head, name, attributes)
     return head
 
 
