@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks import machine_text_data as corpora
-from stages.signals import _machine_kernels as kernel
+from stages.signals import _machine_tables as machine
 from stages.signals._machine_fit import fit_model, rank_auc, set_threshold
 from stages.signals._machine_model import (
     KINDS,
@@ -85,9 +85,9 @@ def word_bands(by_language: dict[str, Counter[str]]) -> dict[str, str]:
 def count_trigrams(words: Counter[str]) -> np.ndarray:
     """Trigrams of letter ids over words with a blank before and after, each word by its square root of count."""
     table = letter_ids()
-    counts = np.zeros((kernel.ALPHABET,) * 3)
+    counts = np.zeros((machine.ALPHABET,) * 3)
     for word, n in words.items():
-        ids = [min(int(table[ord(c)]), kernel.DIGIT_CLASS) for c in word if ord(c) < len(table)]
+        ids = [min(int(table[ord(c)]), machine.DIGIT_CLASS) for c in word if ord(c) < len(table)]
         ids = [0, *(i for i in ids if i), 0]
         for a, b, c in zip(ids, ids[1:], ids[2:], strict=False):
             counts[a, b, c] += np.sqrt(n)
@@ -110,7 +110,7 @@ def make_reference(data: Path) -> dict[str, object]:
     """The contents of machine_text_reference.json."""
     counted = {language: count_words(texts) for language, texts in training_texts(data).items()}
     rest = count_words(t.text for t in corpora.declaration_texts(data) if not t.test)
-    mixed = np.zeros((kernel.ALPHABET,) * 3)
+    mixed = np.zeros((machine.ALPHABET,) * 3)
     for words in counted.values():
         grams = count_trigrams(words)
         mixed += LANGUAGE_SHARE / len(counted) * grams / grams.sum()
@@ -175,7 +175,7 @@ class Signals(NamedTuple):
         return np.array([float(t.label != "human") for t in self.texts])
 
 
-def signals_of(texts: Sequence[corpora.Text], tables: kernel.Tables) -> Signals:
+def signals_of(texts: Sequence[corpora.Text], tables: machine.Tables) -> Signals:
     column = pa.array([t.text for t in texts], pa.large_string())
     return Signals(list(texts), machine_text_signals(column, tables))
 
@@ -185,7 +185,7 @@ def library(data: Path, sizes: Sequence[int]) -> list[corpora.Text]:
     return [t for size in sizes for t in corpora.library_texts(data, size)] + corpora.mail_texts(data)
 
 
-def fit_ocr(data: Path, tables: kernel.Tables) -> LinearModel:
+def fit_ocr(data: Path, tables: machine.Tables) -> LinearModel:
     clean = [t for t in library(data, (600, 2600)) + corpora.declaration_texts(data) if not t.test]
     clean = [t for t in clean if not t.slice.startswith(UNSPACED)]
     read = list(clean)
@@ -194,7 +194,7 @@ def fit_ocr(data: Path, tables: kernel.Tables) -> LinearModel:
     return fit(signals_of(read, tables).judged(OCR_NEEDS), "ocr_noise", OCR_L2, OCR_NEEDS)
 
 
-def fit_language_model(data: Path, tables: kernel.Tables, source: str | None = None) -> LinearModel:
+def fit_language_model(data: Path, tables: machine.Tables, source: str | None = None) -> LinearModel:
     """Matched halves, and other human texts at OTHERS_WEIGHT; of one source alone if asked for, then all of it."""
     pairs = [t for t in corpora.machine_pairs(data) if (t.slice.startswith(source) if source else not t.test)]
     others = [t for t in library(data, (900, 2600)) if not t.test and t.slice.startswith(("en_", "mail"))]
@@ -281,7 +281,7 @@ def at_one_percent(human: np.ndarray, machine: np.ndarray) -> dict[str, float]:
 
 
 def evaluate_ocr(
-    data: Path, tables: kernel.Tables, human: Signals, models: Mapping[str, LinearModel]
+    data: Path, tables: machine.Tables, human: Signals, models: Mapping[str, LinearModel]
 ) -> dict[str, Any]:
     model = models["ocr_noise"]
     clean = [t for t in library(data, (2600,)) + corpora.web_texts(data) if t.test]
@@ -302,7 +302,7 @@ def evaluate_ocr(
 
 
 def evaluate_language_model(
-    data: Path, tables: kernel.Tables, models: Mapping[str, LinearModel]
+    data: Path, tables: machine.Tables, models: Mapping[str, LinearModel]
 ) -> dict[str, Any]:
     """Each model's texts against the human half of the same source, on prompts that nothing was fitted to."""
     model = models["language_model"]
@@ -327,7 +327,7 @@ def by_model(tests: Signals, model: LinearModel) -> dict[str, Any]:
     return found
 
 
-def cross_domain(data: Path, tables: kernel.Tables) -> dict[str, Any]:
+def cross_domain(data: Path, tables: machine.Tables) -> dict[str, Any]:
     """Fitted to all of one source, tested on all of the other."""
     pairs = signals_of(corpora.machine_pairs(data), tables).judged(LM_NEEDS)
     slices = np.array([t.slice for t in pairs.texts])

@@ -1,149 +1,54 @@
 """One compiled pass a document for what machine-made text is known by: style, character confusions, stock phrases.
 
-The words are those of `stages.kernels.words`: runs of letters and digits, compared in lower case, a character
-each in scripts without spaces. What stands between two words is a *gap*. Everything is counted as an integer
-(but for the burstiness of gaps), so that the oracle in the tests can agree to the last count.
-
-A word is *judged* for misreadings when it is in Latin letters, begins in lower case (names are no errors), has 2
-to 32 letters or digits and does not follow an apostrophe. It is compared without diacritics: `für` is `fur`.
+What is counted, and what a word and a gap are: `_machine_tables.py`.
 """
 
 # mypy: disable-error-code="assignment, no-untyped-def, no-untyped-call"
 # numba unifies int and int64; mypy cannot know
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
 from stages.kernels.unicode import LIMIT, decode
-from stages.kernels.words import IGNORED, JOINING, SINGLE, bound_words, mix64, scan_words
-
-WINDOW_WORDS = 50  # of the moving type/token ratio
-NEAR_WORDS = 200  # an n-gram is repeated if it stood within this many words before
-MIN_RECURRENCES = 3  # a word must occur so often for its gaps to have a spread
-LZ_BITS, LZ_REACH, LZ_MIN, LZ_COST = 12, 2048, 4, 3  # the match finder of a byte-oriented LZ77
-MAX_JUDGED = 32
-ATYPICAL_COST = 104  # in eighths of a bit: a trigram rarer than 2**-13 after its first two letters
-LATIN_OTHER, FIRST_DIGIT, DIGIT_CLASS = 27, 32, 28  # ids of letters: 1..26 are a..z
-ALPHABET = 32
-SCRIPTS = 16
-
-# classes of what stands in gaps
-COMMA, STOP, SEMICOLON, COLON, QUESTION, EXCLAMATION, BRACKET, QUOTE = range(1, 9)
-DASH, HYPHEN, APOSTROPHE, STRAY, ELLIPSIS, BLANK, NEWLINE = range(9, 16)
-PUNCTUATION = 16
-
-STOCK, DISCLOSURE, TRANSLATION, WIDGET = range(4)  # kinds of phrases
-GROUPS = 16  # kinds of function words, 0 = none
-BANDS = 4  # 1 = the commonest words ... 4 = the rest of the list, 0 = unknown
-JOINS, SPLITS = 1, 2  # what a gap says of the words at its sides
-
-NAMES = (
-    *("words", "spaced_words", "letters", "letters_squared", "long_words", "capitalised", "upper_words"),
-    *("digit_words", "sentences", "sentence_words_squared", "repeated_starts", "contractions"),
-    *(f"punctuation_{k}" for k in range(PUNCTUATION)),
-    *(f"group_{k}" for k in range(GROUPS)),
-    *("judged", "band_1", "band_2", "band_3", "band_4", "confusable", "atypical", "trigrams", "trigram_cost"),
-    *("vowelless", "digits_inside", "odd_case", "symbols_inside", "isolated", "broken", "hyphen_breaks"),
-    *("stray", "stock", "disclosures", "translations", "widgets", "doubled", "mixed_script", "main_script"),
-    *("script_letters", "windows", "distinct_in_windows", "repeated_2", "repeated_3", "repeated_4"),
-    *("bytes", "squeezed_bytes"),
+from stages.kernels.words import IGNORED, JOINING, SINGLE, bound_words, scan_words
+from stages.signals._machine_repetition_kernels import LZ_BITS, repeat, squeeze
+from stages.signals._machine_tables import (
+    ALPHABET,
+    APOSTROPHE,
+    ATYPICAL_COST,
+    BANDS,
+    BASE,
+    BLANK,
+    BRACKET,
+    DIGIT_CLASS,
+    ELLIPSIS,
+    EXCLAMATION,
+    FIRST_DIGIT,
+    GROUPS,
+    HYPHEN,
+    JOINS,
+    KIND_SHIFT,
+    LETTER_BITS,
+    MARK_SHIFT,
+    MAX_JUDGED,
+    NAMES,
+    NEWLINE,
+    NOISE_BIT,
+    PUNCTUATION,
+    QUESTION,
+    SCRIPTS,
+    SPLITS,
+    STOP,
+    STRAY,
+    UPPER_BIT,
+    WIDTH,
 )
-WIDTH = len(NAMES)
+from stages.signals._machine_word_kernels import find_word, is_confusable, match_phrases
+
 _PUNCTUATION, _GROUP = NAMES.index("punctuation_0"), NAMES.index("group_0")
 _JUDGED, _BAND, _STRAY = NAMES.index("judged"), NAMES.index("band_1") - 1, NAMES.index("stray")
 _STOCK, _DOUBLED, _SCRIPT = NAMES.index("stock"), NAMES.index("doubled"), NAMES.index("main_script")
 _WINDOWS, _BYTES = NAMES.index("windows"), NAMES.index("bytes")
-
-BASE = np.uint64(0x9E3779B97F4A7C15)  # of the polynomial over letters: substitutions cost a multiplication
-_NGRAM = np.uint64(0xD6E8FEB86659FD93)
-
-
-_SCRIPT_BITS, _UPPER, _KIND, _MARK, _NOISE = 6, 1 << 10, 11, 14, 1 << 18  # places in a packed character
-
-
-def pack_chars(kinds, letters, scripts, upper, marks, noise):
-    """uint32 by code point: letter id, script, upper case?, kind in words, class in gaps, noise inside a word?"""
-    packed = (
-        letters.astype(np.uint32) | (scripts.astype(np.uint32) << _SCRIPT_BITS) | np.where(upper, _UPPER, 0)
-    )
-    packed |= (
-        (kinds.astype(np.uint32) << _KIND) | (marks.astype(np.uint32) << _MARK) | np.where(noise, _NOISE, 0)
-    )
-    return packed.astype(np.uint32)
-
-
-class Tables(NamedTuple):
-    """What the pass knows before it reads: built once by `_machine_reference.py`."""
-
-    kinds: np.ndarray  # uint8, folded int32, quick uint8: word_alphabet()
-    folded: np.ndarray
-    quick: np.ndarray
-    chars: np.ndarray  # uint32 by code point: pack_chars(), one look for all that is asked of a character
-    word_keys: np.ndarray  # uint32, open addressing, 0 = free
-    word_values: np.ndarray  # uint8: band | group << 4
-    costs: np.ndarray  # uint8, ALPHABET**3: eighths of a bit
-    confusion_starts: np.ndarray  # int64, by first letter id: rows of `confusions`
-    confusions: np.ndarray  # int64, (n, 4): what is seen (1 or 2 letters, 0 = none), what it may have been
-    phrase_bits: np.ndarray  # bool, 2**16: low bits of the first word's hash
-    phrase_words: np.ndarray  # uint64: hashes of all phrases' words, longest first for the same first word
-    phrase_starts: np.ndarray  # int64, one more than phrases; phrases in order of their first word's hash
-    phrase_kinds: np.ndarray  # uint8; 128 = only after an opening bracket
-    may_double: np.ndarray  # uint64: hashes of words that people do write twice
-
-
-@njit(inline="always")
-def find_word(keys, values, h):
-    """The value of a hashed letter string in the word table, 0 if it is not there.
-
-    A key is 32 bits of the hash and the slot 16 or more others: a strange string passes for a word with
-    probability below 1e-5, and the table stays in the processor's cache.
-    """
-    h = mix64(h)
-    key = np.uint32(h >> np.uint64(32)) | np.uint32(1)
-    mask = np.uint64(keys.size - 1)
-    slot = h & mask
-    while keys[slot] != 0:
-        if keys[slot] == key:
-            return np.int64(values[slot])
-        slot = (slot + np.uint64(1)) & mask
-    return np.int64(0)
-
-
-@njit(cache=True, nogil=True)
-def add_words(keys, values, hashes, new_values):
-    """Put hashed letter strings into the table; the first value given for a string stays."""
-    mask = np.uint64(keys.size - 1)
-    for k in range(hashes.size):
-        h = mix64(hashes[k])
-        key = np.uint32(h >> np.uint64(32)) | np.uint32(1)
-        slot = h & mask
-        while keys[slot] != 0 and keys[slot] != key:
-            slot = (slot + np.uint64(1)) & mask
-        if keys[slot] == 0:
-            keys[slot] = key
-            values[slot] = new_values[k]
-
-
-@njit(cache=True, nogil=True)
-def _is_confusable(ids, length, prefix, powers, starts, confusions, keys, values):
-    """Would one usual misreading, undone, make this unknown word a known one?"""
-    for i in range(length):
-        seen = ids[i]
-        for k in range(starts[seen], starts[seen + 1]):
-            j = i + 1
-            if confusions[k, 1]:
-                if j >= length or ids[j] != confusions[k, 1]:
-                    continue
-                j += 1
-            h = prefix[i] * BASE + np.uint64(confusions[k, 2])
-            if confusions[k, 3]:
-                h = h * BASE + np.uint64(confusions[k, 3])
-            rest = prefix[length] - prefix[j] * powers[length - j]
-            if find_word(keys, values, h * powers[length - j] + rest) & 15:
-                return True
-    return False
 
 
 @njit(cache=True, nogil=True)
@@ -189,7 +94,7 @@ def _read(data, start, end, t, starts, ends, words, hashes, flags, ids, prefix, 
                 point, size = decode(data, i)
                 i += size
             char = np.int64(chars[point]) if point < LIMIT else 0
-            mark = (char >> _MARK) & 15
+            mark = (char >> MARK_SHIFT) & 15
             count += 1
             punctuation[mark] += 1
             if mark in (BLANK, NEWLINE):
@@ -207,7 +112,7 @@ def _read(data, start, end, t, starts, ends, words, hashes, flags, ids, prefix, 
                 after_blank = False
             last_class = BLANK if mark == NEWLINE else mark
             if count == 1:
-                only, noise = mark, (char & _NOISE) != 0
+                only, noise = mark, (char & NOISE_BIT) != 0
         breaks = breaks or newlines >= 2 or w == words
         if breaks and in_sentence:
             sentences += 1
@@ -240,18 +145,18 @@ def _read(data, start, end, t, starts, ends, words, hashes, flags, ids, prefix, 
                 length += 1
                 continue
             char = np.int64(chars[point])
-            kind = (char >> _KIND) & 7
+            kind = (char >> KIND_SHIFT) & 7
             if kind in (IGNORED, JOINING):
                 continue
             letter = char & 63
-            here = (char >> _SCRIPT_BITS) & 15
+            here = (char >> LETTER_BITS) & 15
             single = single or kind == SINGLE
             if here:
                 scripts_seen[here] += 1
                 script_letters += 1
                 scripts_mixed = scripts_mixed or (script != 0 and script != here)
                 script = here
-            is_upper = (char & _UPPER) != 0
+            is_upper = (char & UPPER_BIT) != 0
             if length == 0:
                 begins_upper = is_upper
             length += 1
@@ -330,7 +235,7 @@ def _read(data, start, end, t, starts, ends, words, hashes, flags, ids, prefix, 
             if known:
                 out[_BAND + (value & 15)] += 1
             elif length >= 3:
-                confusable += _is_confusable(
+                confusable += is_confusable(
                     ids, length, prefix, powers, confusion_starts, confusions, word_keys, word_values
                 )
         last_piece, last_known, last_latin = piece, known, clean
@@ -351,143 +256,6 @@ def _read(data, start, end, t, starts, ends, words, hashes, flags, ids, prefix, 
         out[_BAND + BANDS + 1 + k] = row_2[k]
     out[_DOUBLED], out[_DOUBLED + 1] = doubled, mixed
     out[_SCRIPT], out[_SCRIPT + 1] = scripts_seen.max(), script_letters
-
-
-@njit(cache=True, nogil=True)
-def _match_phrases(t, words, hashes, flags, found):
-    """Count the stock phrases by kind: the longest at each word, none overlapping another."""
-    w = 0
-    phrases = t.phrase_kinds.size
-    while w < words:
-        h = hashes[w]
-        step = 1
-        if t.phrase_bits[h & np.uint64(0xFFFF)]:
-            low, high = 0, phrases
-            while low < high:
-                middle = (low + high) // 2
-                if t.phrase_words[t.phrase_starts[middle]] < h:
-                    low = middle + 1
-                else:
-                    high = middle
-            while low < phrases and t.phrase_words[t.phrase_starts[low]] == h:
-                first, size = t.phrase_starts[low], t.phrase_starts[low + 1] - t.phrase_starts[low]
-                same = w + size <= words
-                k = 1
-                while same and k < size:
-                    same = hashes[w + k] == t.phrase_words[first + k]
-                    k += 1
-                kind = np.int64(t.phrase_kinds[low])
-                if same and (kind < 128 or flags[w] & SPLITS):
-                    found[kind & 127] += 1
-                    step = size
-                    break
-                low += 1
-        w += step
-
-
-@njit(inline="always")
-def _slot(keys, marks, mark, mask, h):
-    slot = np.int64(h & np.uint64(mask))
-    while marks[slot] == mark and keys[slot] != h:
-        slot = (slot + 1) & mask
-    return slot
-
-
-@njit(cache=True, nogil=True)
-def _repeat(words, hashes, keys, marks, places, sums, mark, mask, out):
-    """Distinct words in windows, n-grams seen shortly before; returns the mean burstiness of words' gaps.
-
-    Burstiness (Goh and Barabasi 2008) of a word's gaps is (s - m) / (s + m): -1 regular, 0 random, 1 in bursts.
-    """
-    window = min(WINDOW_WORDS, words)
-    windows = words - window + 1
-    distinct = 0
-    repeated = np.zeros(5, np.int64)
-    power = np.uint64(0)
-    for n in range(1, 5):
-        power = np.uint64(1)
-        for _ in range(n):
-            power *= _NGRAM
-        h = np.uint64(0)
-        for w in range(words):
-            h = h * _NGRAM + hashes[w]
-            if w >= n:
-                h -= hashes[w - n] * power
-            if w < n - 1:
-                continue
-            key = mix64(h + np.uint64(n))
-            slot = _slot(keys, marks, mark, mask, key)
-            last = np.int64(-1)
-            if marks[slot] == mark:
-                last = places[slot]
-            else:
-                keys[slot], marks[slot] = key, mark
-                if n == 1:
-                    sums[slot, 0], sums[slot, 1], sums[slot, 2] = 0, 0, 0
-            places[slot] = w
-            if last >= 0 and w - last <= NEAR_WORDS:
-                repeated[n] += 1
-            if n == 1:
-                low = max(last + 1, w - window + 1)
-                distinct += max(min(w, words - window) - low + 1, 0)
-                if last >= 0:
-                    sums[slot, 0] += 1
-                    sums[slot, 1] += w - last
-                    sums[slot, 2] += (w - last) * (w - last)
-        if n == 1:
-            burstiness = _burstiness(words, hashes, keys, marks, sums, mark, mask)
-    out[0], out[1] = windows, distinct
-    for n in range(2, 5):
-        out[n] = repeated[n]
-    return burstiness
-
-
-@njit(cache=True, nogil=True)
-def _burstiness(words, hashes, keys, marks, sums, mark, mask):
-    total, types = 0.0, 0
-    for w in range(words):
-        slot = _slot(keys, marks, mark, mask, mix64(hashes[w] + np.uint64(1)))
-        n = sums[slot, 0]
-        if n < MIN_RECURRENCES:
-            continue
-        sums[slot, 0] = 0  # each word once
-        mean = sums[slot, 1] / n
-        spread = np.sqrt(max(sums[slot, 2] / n - mean * mean, 0.0))
-        total += (spread - mean) / (spread + mean)
-        types += 1
-    return total / types if types else np.nan
-
-
-@njit(cache=True, nogil=True)
-def _squeeze(data, start, end, last_seen):
-    """About how many bytes a fast LZ77 would make of data[start:end]: literals, and LZ_COST for each match."""
-    last_seen[:] = -1
-    size = 0
-    i = start
-    while i < end:
-        if i + LZ_MIN > end:
-            size += end - i
-            break
-        four = (
-            np.uint32(data[i])
-            | (np.uint32(data[i + 1]) << np.uint32(8))
-            | (np.uint32(data[i + 2]) << np.uint32(16))
-            | (np.uint32(data[i + 3]) << np.uint32(24))
-        )
-        slot = (np.uint64(four) * np.uint64(2654435761) & np.uint64(0xFFFFFFFF)) >> np.uint64(32 - LZ_BITS)
-        before = start + np.int64(last_seen[slot])
-        last_seen[slot] = i - start
-        run = 0
-        if before >= start and i - before <= LZ_REACH:
-            while i + run < end and data[before + run] == data[i + run]:
-                run += 1
-        if run >= LZ_MIN:
-            size += LZ_COST
-            i += run
-        else:
-            size += 1
-            i += 1
-    return size
 
 
 @njit(inline="always")
@@ -539,10 +307,10 @@ def measure_text(data, offsets, t, max_bytes):
         words = scan_words(data, start, end, t.kinds, t.folded, t.quick, False, hashes, starts, ends)
         counts = out[row]
         _read(data, start, end, t, starts, ends, words, hashes, flags, ids, prefix, powers, counts)
-        counts[_BYTES], counts[_BYTES + 1] = end - start, _squeeze(data, start, end, last_seen)
+        counts[_BYTES], counts[_BYTES + 1] = end - start, squeeze(data, start, end, last_seen)
         if words == 0:
             continue
-        _match_phrases(t, words, hashes, flags, counts[_STOCK : _STOCK + 4])
+        match_phrases(t, words, hashes, flags, counts[_STOCK : _STOCK + 4])
         need = 64
         while need < 6 * words:
             need *= 2
@@ -550,5 +318,5 @@ def measure_text(data, offsets, t, max_bytes):
             slots = need
             keys, marks = np.empty(slots, np.uint64), np.zeros(slots, np.int64)
             places, sums = np.empty(slots, np.int64), np.empty((slots, 3), np.int64)
-        bursts[row] = _repeat(words, hashes, keys, marks, places, sums, row + 1, need - 1, counts[_WINDOWS:])
+        bursts[row] = repeat(words, hashes, keys, marks, places, sums, row + 1, need - 1, counts[_WINDOWS:])
     return out, bursts

@@ -20,26 +20,27 @@ import pyarrow as pa
 
 from stages.kernels.unicode import LIMIT, SPACE, UPPER, char_classes
 from stages.kernels.words import hash_words, word_alphabet
-from stages.signals import _machine_kernels as kernel
+from stages.signals import _machine_tables as machine
+from stages.signals._machine_word_kernels import add_words
 
 FOLDER = Path(__file__).parent
 REFERENCE = FOLDER / "machine_text_reference.json"
 PHRASES = FOLDER / "machine_text_phrases.json"
 
 GAP_CLASSES = (
-    (kernel.COMMA, ",،、，"),
-    (kernel.STOP, ".。।۔．"),
-    (kernel.SEMICOLON, ";；؛"),
-    (kernel.COLON, ":："),
-    (kernel.QUESTION, "?？؟"),
-    (kernel.EXCLAMATION, "!！"),
-    (kernel.BRACKET, "()[]{}（）［］【】"),
-    (kernel.QUOTE, '"“”„«»‹›「」『』'),
-    (kernel.DASH, "–—―"),
-    (kernel.HYPHEN, "-‐‑"),
-    (kernel.APOSTROPHE, "'’‘ʼ"),
-    (kernel.STRAY, "^~¦¬§°■□•|\\£¢¥¶¿¡`´¨"),
-    (kernel.ELLIPSIS, "…"),
+    (machine.COMMA, ",،、，"),
+    (machine.STOP, ".。।۔．"),
+    (machine.SEMICOLON, ";；؛"),
+    (machine.COLON, ":："),
+    (machine.QUESTION, "?？؟"),
+    (machine.EXCLAMATION, "!！"),
+    (machine.BRACKET, "()[]{}（）［］【】"),
+    (machine.QUOTE, '"“”„«»‹›「」『』'),
+    (machine.DASH, "–—―"),
+    (machine.HYPHEN, "-‐‑"),
+    (machine.APOSTROPHE, "'’‘ʼ"),
+    (machine.STRAY, "^~¦¬§°■□•|\\£¢¥¶¿¡`´¨"),
+    (machine.ELLIPSIS, "…"),
 )
 INNER_NOISE = '|~^¬¦!?"§°•;,£¢«»'  # what stands alone between two letters only by a misreading or a slip
 SCRIPT_BLOCKS = (  # script, first, last; Han, Kana and Hangul are one: their texts mix them
@@ -66,10 +67,10 @@ SCRIPT_BLOCKS = (  # script, first, last; Han, Kana and Hangul are one: their te
     (11, 0x1200, 0x139F),
 )
 PHRASE_KINDS = {  # in the file -> in the kernel
-    "stock": kernel.STOCK,
-    "disclosures": kernel.DISCLOSURE,
-    "translation_marks": kernel.TRANSLATION,
-    "translation_widgets": kernel.WIDGET,
+    "stock": machine.STOCK,
+    "disclosures": machine.DISCLOSURE,
+    "translation_marks": machine.TRANSLATION,
+    "translation_widgets": machine.WIDGET,
 }
 
 
@@ -87,9 +88,9 @@ def letter_ids() -> np.ndarray:
             if "a" <= base <= "z":
                 table[point] = ord(base) - 96
             elif chr(point).isalpha():
-                table[point] = kernel.LATIN_OTHER
+                table[point] = machine.LATIN_OTHER
     table[[0xAA, 0xB5, 0xBA, 0xD7, 0xF7]] = 0  # ordinals, micro, times, divided by: no letters of words
-    table[0x30:0x3A] = kernel.FIRST_DIGIT + np.arange(10)
+    table[0x30:0x3A] = machine.FIRST_DIGIT + np.arange(10)
     return table
 
 
@@ -97,8 +98,8 @@ def letter_ids() -> np.ndarray:
 def gap_classes() -> np.ndarray:
     """uint8 for each code point below LIMIT: what it is in a gap between words."""
     table = np.zeros(LIMIT, np.uint8)
-    table[(char_classes() & SPACE) != 0] = kernel.BLANK
-    table[ord("\n")] = kernel.NEWLINE
+    table[(char_classes() & SPACE) != 0] = machine.BLANK
+    table[ord("\n")] = machine.NEWLINE
     for number, chars in GAP_CLASSES:
         table[[ord(char) for char in chars]] = number
     return table
@@ -127,7 +128,7 @@ def script_ids() -> np.ndarray:
 def packed_chars() -> np.ndarray:
     """All of the above, one uint32 for each code point below LIMIT."""
     upper = (char_classes() & UPPER) != 0
-    packed: np.ndarray = kernel.pack_chars(
+    packed: np.ndarray = machine.pack_chars(
         word_alphabet().kinds, letter_ids(), script_ids(), upper, gap_classes(), inner_noise()
     )
     return packed
@@ -137,11 +138,11 @@ def letter_hash(word: str) -> np.uint64 | None:
     """The hash of a word's letters and digits as the kernel takes it; None if it cannot be a judged word."""
     table = letter_ids()
     ids = [int(table[ord(c)]) if ord(c) < LIMIT else 0 for c in word if not unicodedata.combining(c)]
-    if not ids or 0 in ids or len(ids) > kernel.MAX_JUDGED:
+    if not ids or 0 in ids or len(ids) > machine.MAX_JUDGED:
         return None
     h = 0
     for letter in ids:
-        h = (h * int(kernel.BASE) + letter) % 2**64
+        h = (h * int(machine.BASE) + letter) % 2**64
     return np.uint64(h)
 
 
@@ -160,7 +161,7 @@ def word_table(words: Mapping[str, int], groups: Mapping[str, int]) -> tuple[np.
     keys, values = np.zeros(size, np.uint32), np.zeros(size, np.uint8)
     # The same letters with and without diacritics are one entry: the commoner word, or the function word, stays.
     hashed.sort(key=lambda pair: ((pair[1] >> 4) == 0, pair[1] & 15 or 9, int(pair[0])))
-    kernel.add_words(
+    add_words(
         keys, values, np.array([h for h, _ in hashed], np.uint64), np.array([v for _, v in hashed], np.uint8)
     )
     return keys, values
@@ -181,7 +182,7 @@ def confusion_table(pairs: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
 
     rows = sorted(pad(pair.split(">")[1]) + pad(pair.split(">")[0]) for pair in pairs)
     array = np.array(rows, np.int64).reshape(-1, 4)
-    starts = np.searchsorted(array[:, 0], np.arange(kernel.FIRST_DIGIT + 11)).astype(np.int64)
+    starts = np.searchsorted(array[:, 0], np.arange(machine.FIRST_DIGIT + 11)).astype(np.int64)
     return starts, array
 
 
@@ -211,12 +212,12 @@ def pack_costs(costs: np.ndarray) -> str:
 def unpack_costs(packed: str) -> np.ndarray:
     """uint8, ALPHABET**3 trigram costs in eighths of a bit.
 
-    >>> int(unpack_costs(pack_costs(np.full(kernel.ALPHABET**3, 7)))[9])
+    >>> int(unpack_costs(pack_costs(np.full(machine.ALPHABET**3, 7)))[9])
     7
     """
     costs = np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8)
-    if costs.size != kernel.ALPHABET**3:
-        raise ValueError(f"{costs.size} trigram costs; there must be {kernel.ALPHABET**3}")
+    if costs.size != machine.ALPHABET**3:
+        raise ValueError(f"{costs.size} trigram costs; there must be {machine.ALPHABET**3}")
     return costs
 
 
@@ -225,7 +226,7 @@ def group_names(phrases: Mapping[str, Any]) -> list[str]:
     return list(phrases["groups"])
 
 
-def build_tables(reference: Mapping[str, Any], phrases: Mapping[str, Any]) -> kernel.Tables:
+def build_tables(reference: Mapping[str, Any], phrases: Mapping[str, Any]) -> machine.Tables:
     """The kernel's tables from the contents of the two files."""
     words = {w: int(band) for band, text in reference["words"].items() for w in text.split()}
     groups = {w: k + 1 for k, name in enumerate(phrases["groups"]) for w in phrases["groups"][name]}
@@ -238,7 +239,7 @@ def build_tables(reference: Mapping[str, Any], phrases: Mapping[str, Any]) -> ke
     alphabet = word_alphabet()
     starts, confusions = confusion_table(phrases["confusions"].split())
     doubles = hash_words(pa.array(phrases["may_double"], pa.large_string()), alphabet).hashes
-    return kernel.Tables(
+    return machine.Tables(
         *(alphabet.kinds, alphabet.folded, alphabet.quick),
         packed_chars(),
         *word_table(words, groups),
@@ -248,7 +249,7 @@ def build_tables(reference: Mapping[str, Any], phrases: Mapping[str, Any]) -> ke
     )
 
 
-def load_tables(reference: Path = REFERENCE, phrases: Path = PHRASES) -> kernel.Tables:
+def load_tables(reference: Path = REFERENCE, phrases: Path = PHRASES) -> machine.Tables:
     """Read both files.
 
     Raises:

@@ -21,8 +21,10 @@ from pydantic import Field
 from pipeline.schema import TEXT
 from pipeline.stage import MapStage, Marks
 from stages.kernels.buffers import text_buffers
-from stages.signals import _machine_kernels as kernel
+from stages.signals import _machine_tables as machine
+from stages.signals._machine_kernels import measure_text
 from stages.signals._machine_reference import PHRASES, REFERENCE, load_tables
+from stages.signals._machine_repetition_kernels import WINDOW_WORDS
 
 GROUPS = (  # kinds of English function words: `groups` of machine_text_phrases.json, in its order
     *("articles", "demonstratives", "prepositions", "conjunctions", "subordinators", "first_person"),
@@ -30,16 +32,16 @@ GROUPS = (  # kinds of English function words: `groups` of machine_text_phrases.
     *("connectives", "quantifiers", "hedges"),
 )
 PUNCTUATION = {
-    "commas": kernel.COMMA,
-    "full_stops": kernel.STOP,
-    "semicolons": kernel.SEMICOLON,
-    "colons": kernel.COLON,
-    "question_marks": kernel.QUESTION,
-    "exclamation_marks": kernel.EXCLAMATION,
-    "brackets": kernel.BRACKET,
-    "quotes": kernel.QUOTE,
-    "dashes": kernel.DASH,
-    "hyphens": kernel.HYPHEN,
+    "commas": machine.COMMA,
+    "full_stops": machine.STOP,
+    "semicolons": machine.SEMICOLON,
+    "colons": machine.COLON,
+    "question_marks": machine.QUESTION,
+    "exclamation_marks": machine.EXCLAMATION,
+    "brackets": machine.BRACKET,
+    "quotes": machine.QUOTE,
+    "dashes": machine.DASH,
+    "hyphens": machine.HYPHEN,
 }
 COUNTS = {  # column -> count of the kernel
     "style_words": "words",
@@ -108,24 +110,24 @@ def spread_of(total: np.ndarray, squares: np.ndarray, count: np.ndarray) -> np.n
     return spread
 
 
-def measure(text: pa.Array, tables: kernel.Tables, max_bytes: int | None = None) -> dict[str, np.ndarray]:
+def measure(text: pa.Array, tables: machine.Tables, max_bytes: int | None = None) -> dict[str, np.ndarray]:
     """The kernel's counts of each text and what is summed from them, by name; null text counts as empty."""
     data, offsets = text_buffers(text)
     limit = max_bytes if max_bytes is not None else int(offsets[-1])
-    table, bursts = kernel.measure_text(data, offsets, tables, limit)
-    counts = {name: table[:, k] for k, name in enumerate(kernel.NAMES)}
+    table, bursts = measure_text(data, offsets, tables, limit)
+    counts = {name: table[:, k] for k, name in enumerate(machine.NAMES)}
     counts["gap_burstiness"] = bursts
     counts["top_2000"] = counts["band_1"] + counts["band_2"]
     counts["known"] = counts["top_2000"] + counts["band_3"] + counts["band_4"]
     counts["unknown"] = counts["judged"] - counts["known"]
     counts["function_words"] = sum(counts[f"group_{k}"] for k in range(1, len(GROUPS) + 1))
     counts["foreign_letters"] = counts["script_letters"] - counts["main_script"]
-    counts["window_words"] = counts["windows"] * np.minimum(counts["words"], kernel.WINDOW_WORDS)
+    counts["window_words"] = counts["windows"] * np.minimum(counts["words"], WINDOW_WORDS)
     return counts
 
 
 def machine_text_signals(
-    text: pa.Array, tables: kernel.Tables, max_bytes: int | None = None
+    text: pa.Array, tables: machine.Tables, max_bytes: int | None = None
 ) -> dict[str, pa.Array]:
     """Every column of MACHINE_TEXT_SIGNALS for a text column.
 
@@ -154,7 +156,7 @@ def machine_text_signals(
     }
 
 
-class MachineTextSignals(MapStage[kernel.Tables]):
+class MachineTextSignals(MapStage[machine.Tables]):
     """Measure style, character confusions and stock phrases; `mark_machine_text` reads what it writes.
 
     Signals are numbers without a verdict: nothing is rejected here. Null text counts as empty.
@@ -177,8 +179,8 @@ class MachineTextSignals(MapStage[kernel.Tables]):
     def resources(self) -> Sequence[Path]:
         return [REFERENCE, PHRASES]
 
-    def open(self, side: Mapping[str, Path]) -> kernel.Tables:  # noqa: ARG002
+    def open(self, side: Mapping[str, Path]) -> machine.Tables:  # noqa: ARG002
         return load_tables()
 
-    def annotate(self, batch: pa.RecordBatch, resource: kernel.Tables) -> Marks:
+    def annotate(self, batch: pa.RecordBatch, resource: machine.Tables) -> Marks:
         return Marks(machine_text_signals(batch.column(TEXT.name), resource, self.max_bytes))

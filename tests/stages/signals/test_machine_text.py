@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.signals import _machine_kernels as kernel
+from stages.signals import _machine_tables as machine
 from stages.signals._machine_reference import (
     PHRASES,
     REFERENCE,
@@ -70,7 +70,7 @@ def compare(text):
     expected = ORACLE.measure(text)
     found = measure(pa.array([text], pa.large_string()), TABLES)
     wrong = {
-        n: (int(found[n][0]), int(expected[n])) for n in kernel.NAMES if int(found[n][0]) != int(expected[n])
+        n: (int(found[n][0]), int(expected[n])) for n in machine.NAMES if int(found[n][0]) != int(expected[n])
     }
     assert not wrong, f"(kernel, oracle) {wrong} in {text!r}"
     burst = burstiness([ORACLE.word(text[a:b]) for a, b in split_words(text)])
