@@ -26,7 +26,20 @@ PUNCTUATION = 16
 STOCK, DISCLOSURE, TRANSLATION, WIDGET = range(4)  # kinds of phrases
 GROUPS = 16  # kinds of function words, 0 = none
 BANDS = 4  # 1 = the commonest words ... 4 = the rest of the list, 0 = unknown
-JOINS, SPLITS = 1, 2  # what a gap says of the words at its sides
+
+# flags of a word: first what the gap before it says
+JOINS = 1 << 0  # white space only
+SPLITS = 1 << 1  # it opens a bracket at its end
+BREAKS = 1 << 2  # a sentence begins after it
+ONE_APOSTROPHE = 1 << 3  # nothing else, and a word before it
+NOISE = 1 << 4  # one character that stands alone between two letters only by a misreading or a slip
+HYPHENATES = 1 << 5  # a hyphen, then white space
+HAS_BLANK = 1 << 6
+# then what its characters say
+BEGINS_UPPER, UPPER, HAS_DIGIT, TWO_LETTERS, MIXES_SCRIPTS = (1 << k for k in range(7, 12))
+SPACED = 1 << 12  # has a letter, and none of a script without spaces
+CLEAN = 1 << 13  # Latin letters and digits, a letter among them, MAX_JUDGED at most: may be looked up
+DIGIT_INSIDE, ODD_CASE = 1 << 14, 1 << 15  # a digit between letters; upper case after lower
 
 NAMES = (
     *("words", "spaced_words", "letters", "letters_squared", "long_words", "capitalised", "upper_words"),

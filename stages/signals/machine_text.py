@@ -1,6 +1,6 @@
 """Numbers by which OCR noise, language-model text and machine translation are known; no verdict.
 
-One compiled pass over the Arrow buffer (`_machine_kernels.py`). `mark_machine_text` turns them into calibrated
+Compiled passes over the Arrow buffer (`_machine_kernels.py`). `mark_machine_text` turns them into calibrated
 scores; docs/machine-text.md defines each column and says what it is worth. In short:
 
 * `style_*`: how varied the words and sentences are, function words, punctuation. Repetition is looked for in

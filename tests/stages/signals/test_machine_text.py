@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stages.signals import _machine_tables as machine
@@ -100,6 +100,9 @@ def test_counts_of_made_up_text_are_the_oracles(pairs, end):
 
 
 @settings(max_examples=200, deadline=None)
+@example(
+    "0\U000e0000A tl\U000e0061ie la\U000e0100mp \U000e0001 the\U000e0020"
+)  # tags and variation selectors
 @given(st.text(max_size=60))
 def test_counts_of_any_unicode_are_the_oracles(text):
     compare(text)
