@@ -39,6 +39,8 @@ CONFIGS = {
     "trafilatura": {"engine": "trafilatura"},
     "trafilatura_balanced": {"engine": "trafilatura", "favour": "balanced"},
     "trafilatura_recall": {"engine": "trafilatura", "favour": "recall"},
+    "trafilatura_fast": {"engine": "trafilatura", "favour": "fast"},
+    "union": {"engine": "union"},
     "resiliparse": {"engine": "resiliparse"},
     "justext": {"engine": "justext"},
 }

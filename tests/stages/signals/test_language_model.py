@@ -4,6 +4,7 @@ import gzip
 import math
 from collections import Counter, defaultdict
 
+import kenlm
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -158,7 +159,6 @@ def test_scores_are_those_of_a_slow_look_up(known, text, order, prune):
 
 
 def test_a_model_of_which_all_longer_ngrams_are_pruned_has_a_lower_order(tmp_path):
-    kenlm = pytest.importorskip("kenlm")
     built = build_model([column("a lamp\nthe sea")], 5, 1, 1000, 1)
     path = tmp_path / "model.arpa"
     path.write_text("".join(arpa_parts(built)), "utf-8")
@@ -172,7 +172,6 @@ def test_discounts_that_would_leave_nothing_are_not_taken():
 
 @pytest.mark.parametrize(("order", "prune"), [(2, 0), (3, 1), (5, 0)])
 def test_kenlm_gives_the_same_scores(order, prune, tmp_path):
-    kenlm = pytest.importorskip("kenlm")
     built = build_model([column(TEXT)], order, 1, 1000, prune)
     path = tmp_path / "model.arpa"
     path.write_text("".join(arpa_parts(built)), "utf-8")
@@ -277,7 +276,6 @@ def test_a_foreign_arpa_file_is_read_as_it_stands(block_bytes, line_end, tmp_pat
 
 
 def test_kenlm_reads_the_foreign_file_alike(tmp_path):
-    kenlm = pytest.importorskip("kenlm")
     path = tmp_path / "foreign.arpa"
     # kenlm wants nothing around it, and reads few files in which an n-gram's end is not listed
     text = FOREIGN.removeprefix("made elsewhere\n\n").removesuffix("whatever follows\n")
@@ -338,7 +336,6 @@ def test_a_gzip_file_that_is_cut_off(tmp_path):
 
 
 def test_words_of_scripts_without_spaces_and_spellings_that_collide(tmp_path):
-    kenlm = pytest.importorskip("kenlm")
     texts = column("灯塔 的 灯\nla\u00adm\u200cp lamp\n<s> </s> <unk>", "Σίσυφος ΣΊΣΥΦΟΣ")
     built = build_model([texts], 2, 1, 1000, 0)
     path = tmp_path / "model.arpa"

@@ -6,9 +6,11 @@ import tempfile
 import unicodedata
 from pathlib import Path
 
+import kenlm
 import numpy as np
 import pyarrow as pa
 import pytest
+import sentencepiece
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -179,8 +181,6 @@ def test_ccnet_preparation(text):
 
 
 def test_pieces_are_scored_as_one_line(tmp_path):
-    sentencepiece = pytest.importorskip("sentencepiece")
-    kenlm = pytest.importorskip("kenlm")
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(text.lower() for text in DOCUMENTS),
         model_prefix=str(tmp_path / "pieces"),
