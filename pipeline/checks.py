@@ -6,6 +6,7 @@ from pathlib import Path
 from pipeline import models
 from pipeline.config import Config, Problem, did_you_mean
 from pipeline.graph import PORTS, Edge, Graph, Node, as_edge
+from pipeline.stage import ANY_TYPE
 
 Check = Callable[[Graph, frozenset[str]], Iterator[Problem]]
 
@@ -141,7 +142,7 @@ def columns_exist(graph: Graph, _: frozenset[str]) -> Iterator[Problem]:
                     _at(node),
                     f"{who}, which its input '{lacking[0]}' lacks; every input of a union must have what is read",
                 )
-            elif have.field(index).type != field.type:
+            elif field.type not in (ANY_TYPE, have.field(index).type):
                 yield Problem(_at(node), f"{who} as {field.type}, but it is {have.field(index).type}")
 
 

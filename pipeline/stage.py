@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 R = TypeVar("R")
 EMPTY = pa.schema([])
+ANY_TYPE = pa.null()  # in `reads()`: a column of whatever type
 
 
 class NoReason(StrEnum):
@@ -82,6 +83,9 @@ class Stage(BaseModel, Generic[R]):
     summarize: ClassVar[
         Mapping[str, Literal["sum", "values"]]
     ] = {}  # columns the report adds up or counts by value
+    measures: ClassVar[
+        Mapping[str, Sequence[float]]
+    ] = {}  # numbers in the evidence of rejected rows that the report draws: name -> ascending edges of bins
 
     def reads(self) -> pa.Schema:
         """Columns it needs, with their types. It may look at others if they are there."""
@@ -164,6 +168,7 @@ class GlobalStage(Stage[R]):
     """
 
     rounds: ClassVar[int] = 1
+    singles: ClassVar[bool] = True  # does `reduce` want the keys that one row alone has
 
     def order(self, round: int) -> Sequence[str]:  # noqa: ARG002
         """Payload columns that sort the rows of a key, ascending, before `reduce` sees them."""

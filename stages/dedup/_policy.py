@@ -1,12 +1,20 @@
 """Which of several like documents survives, and how a verdict about the others becomes a rejection."""
 
 from collections.abc import Sequence
+from typing import Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import Field
 
-from pipeline.stage import Marks
+from pipeline.schema import DATE, ID, SOURCE
+from pipeline.stage import ANY_TYPE, GlobalStage, Marks
+
+R = TypeVar("R")
+CLUSTER_SIZES = (2, 3, 4, 5, 6, 8, 11, 21, 51, 101, 1001, 10001, 100001)  # edges of bins for reports
+_DAY = r"^(?P<y>[0-9]{4})(?:-(?P<m>[0-9]{2})(?:-(?P<d>[0-9]{2}))?)?"
+_NO_DAY = 99_999_999
 
 
 def source_ranks(source: pa.Array, preferred: Sequence[str]) -> pa.Array:
@@ -18,6 +26,21 @@ def source_ranks(source: pa.Array, preferred: Sequence[str]) -> pa.Array:
     names = source.dictionary_decode() if pa.types.is_dictionary(source.type) else source
     places = pc.index_in(names, value_set=pa.array(list(preferred), names.type))
     return pc.fill_null(places, len(preferred)).cast(pa.int32())
+
+
+def day_numbers(dates: pa.Array) -> pa.Array:
+    """Days of ISO dates as int64 that sort like them (yyyymmdd); a missing month or day is 00; null without a year.
+
+    >>> day_numbers(pa.array(["2024-05-01T10:00Z", "2024", "soon", None])).to_pylist()
+    [20240501, 20240000, None, None]
+    """
+    parts = pc.extract_regex(dates.cast(pa.string()), _DAY)
+    total = pa.repeat(pa.scalar(0, pa.int64()), len(dates))
+    for name, weight in (("y", 10_000), ("m", 100), ("d", 1)):
+        digits = pc.struct_field(parts, name)
+        number = pc.if_else(pc.equal(digits, ""), "0", digits).cast(pa.int64())
+        total = pc.add(total, pc.multiply(number, weight))
+    return total
 
 
 def repeated_sources(preferred: Sequence[str]) -> list[str]:
@@ -64,3 +87,60 @@ def group_starts(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
 
 def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+class SurvivorPolicy(GlobalStage[R]):
+    """What the stages have in common that keep one document of several: which one."""
+
+    source_priority: list[str] = Field(
+        default=[], description="sources whose documents survive, best first; the others come after these"
+    )
+    quality: str | None = Field(
+        None, description="a numeric column; within a source the document with the largest value survives"
+    )
+    prefer: Literal["longest", "shortest", "newest", "oldest", "first"] = Field(
+        "first",
+        description="which survives of equal source and quality: by length, by `date`, or the smallest id",
+    )
+
+    def policy_reads(self) -> list[pa.Field]:
+        """Columns that the policy looks at."""
+        dated = [DATE] if self.prefer in ("newest", "oldest") else []
+        scored = [pa.field(self.quality, ANY_TYPE)] if self.quality else []
+        return [ID, SOURCE, *dated, *scored]
+
+    def problems(self) -> Sequence[str]:
+        """A source named twice."""
+        return repeated_sources(self.source_priority)
+
+    @property
+    def policy_order(self) -> list[str]:
+        """Columns of policy_columns() that sort documents, the survivor first."""
+        ranked = [] if self.prefer == "first" else ["rank"]
+        return ["priority", *(["quality"] if self.quality else []), *ranked, "id"]
+
+    def policy_columns(self, batch: pa.RecordBatch, rows: pa.Array, texts: pa.Array) -> dict[str, pa.Array]:
+        """The columns that the policy sorts by, ascending.
+
+        Args:
+            batch: has the columns of policy_reads().
+            rows: the rows wanted, as indices of the batch.
+            texts: what lengths are measured of (strings: code points; else bytes), one for each of `rows`.
+        """
+        columns = {"priority": source_ranks(batch["source"], self.source_priority).take(rows)}
+        if self.quality:
+            values = batch[self.quality].take(rows).cast(pa.float64())
+            known = pc.and_(pc.is_valid(values), pc.invert(pc.fill_null(pc.is_nan(values), True)))
+            columns["quality"] = pc.if_else(known, pc.negate(values), float("inf"))
+        if self.prefer != "first":
+            columns["rank"] = self._ranks(batch, rows, texts)
+        return columns | {"id": batch["id"].take(rows)}
+
+    def _ranks(self, batch: pa.RecordBatch, rows: pa.Array, texts: pa.Array) -> pa.Array:
+        if self.prefer in ("newest", "oldest"):
+            days = day_numbers(batch["date"].take(rows))
+            return pc.fill_null(pc.negate(days) if self.prefer == "newest" else days, _NO_DAY)
+        is_text = pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)
+        lengths = pc.utf8_length(texts) if is_text else pc.binary_length(texts)
+        lengths = pc.fill_null(lengths, 0).cast(pa.int64())
+        return pc.negate(lengths) if self.prefer == "longest" else lengths
