@@ -23,8 +23,10 @@ from pipeline.checks import run_checks, warnings
 from pipeline.cluster import ClusterConfig, connect
 from pipeline.config import Config, parse
 from pipeline.config import load_config as read_config
-from pipeline.drive import Driver, Outcome, Partition, Progress, cut
+from pipeline.desk import Outcome, Progress
+from pipeline.drive import Driver, cut
 from pipeline.errors import ConfigError, DataError, PipelineError
+from pipeline.exchanges import Partition
 from pipeline.executors import Executor
 from pipeline.fingerprint import address
 from pipeline.graph import Graph, build

@@ -6,68 +6,21 @@ those whose commit record is in the store are done already.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
-import numpy as np
-
-from pipeline import exchange
-from pipeline.books import Books
 from pipeline.checkpoint import committed, timing_of, unit_folder
+from pipeline.desk import Desk, Outcome, Progress
 from pipeline.errors import ConfigError, SourceBrake, TooManyErrors
+from pipeline.exchanges import NodeExchange, Partition
 from pipeline.executors import Executor
-from pipeline.fingerprint import address, inputs_digest
+from pipeline.fingerprint import inputs_digest
 from pipeline.graph import Graph
 from pipeline.io.store import Store
 from pipeline.plan import Entry, Level, Plan
-from pipeline.rounds import VERDICTS_FILE
 from pipeline.run import level_address
 from pipeline.tasks import Done, Task, light
-from pipeline.unit import emit_file
-
-REDUCE_TASKS = 64  # an exchange is cut in about so many, unless it is small
-REDUCE_BYTES = 16 << 20  # ... where one task is enough for so much
-RESOLVE_FAN_IN = 8
-
-
-class Partition(NamedTuple):
-    """One split of one source."""
-
-    number: int
-    source: str
-    split: str
-    label: str  # the split's name without where it lies
-    digest: str  # of its input's bytes
-
-
-class Progress(Protocol):
-    """What the driver tells while it works."""
-
-    def phase(self, label: str, total: int) -> None:
-        """A group of tasks begins."""
-
-    def advance(self, done: int, reused: int, rows: int) -> None:
-        """Tasks of the phase that have ended, how many of them had been done before, documents taken in."""
-
-    def end(self) -> None:
-        """The phase is over."""
-
-
-@dataclass
-class Outcome:
-    """What a run made, as far as it came."""
-
-    books: Books
-    units: list[tuple[int, int, str]] = field(default_factory=list)  # level, partition, address
-    exchanges: list[tuple[str, str]] = field(
-        default_factory=list
-    )  # node, address of a reduction or resolution
-    sinks: dict[str, str] = field(default_factory=dict)  # sink node -> address of its commit
-    timings: list[dict[str, Any]] = field(default_factory=list)
-    executed: int = 0
-    reused: int = 0
 
 
 def cut(graph: Graph) -> list[Partition]:
@@ -111,9 +64,8 @@ class Driver:
         progress: Progress,
         stop: Callable[[], bool],
     ) -> None:
-        self.plan, self.plan_name, self.partitions = plan, plan_name, partitions
-        self.store, self.executor, self.progress, self.stop = store, executor, progress, stop
-        self.outcome = Outcome(Books(plan.run.samples))
+        self.plan, self.partitions, self.store = plan, partitions, store
+        self.desk = Desk(plan, plan_name, store, executor, progress, stop)
         self._units: dict[tuple[int, int], str] = {}  # (level, partition) -> address
         self._files: dict[tuple[int, int], frozenset[str]] = {}
         self._sides: dict[str, str] = {}  # node -> folder
@@ -140,37 +92,7 @@ class Driver:
                     self._finish_node(step.node, level.index, "commit")
                 elif step.action != "gather" and self.plan.graph.side_readers(step.node):
                     self._finish_node(step.node, level.index, "collect")
-        return self.outcome
-
-    # --- tasks ------------------------------------------------------------------------------------
-
-    def _task(self, kind: str, **args: Any) -> Task:
-        return Task(kind, self.store.root, self.plan_name, args)
-
-    def _map(self, label: str, tasks: Sequence[Task]) -> Iterator[tuple[int, Done]]:
-        if not tasks:
-            return
-        self.progress.phase(label, len(tasks))
-        reused = rows = 0
-        for done, (index, result) in enumerate(self.executor.map(tasks, self.stop), 1):
-            reused += result.reused
-            if tasks[index].kind == "level" and tasks[index].args["level"] == 0:
-                rows += sum(
-                    a["in"]
-                    for a in result.record["books"]["nodes"].get(tasks[index].args["source"], {}).values()
-                )
-            self._note(tasks[index], result)
-            self.progress.advance(done, reused, rows)
-            yield index, result
-        self.progress.end()
-
-    def _note(self, task: Task, done: Done) -> None:
-        self.outcome.executed += not done.reused
-        self.outcome.reused += done.reused
-        self.outcome.books.merge(done.record["books"])
-        if done.timing:
-            what = {k: task.args[k] for k in ("level", "node", "round", "split") if k in task.args}
-            self.outcome.timings.append({"kind": task.kind, "reused": done.reused, **what, **done.timing})
+        return self.desk.outcome
 
     # --- levels -----------------------------------------------------------------------------------
 
@@ -187,22 +109,22 @@ class Driver:
             key = (level, partition.number)
             self._units[key] = done.address
             self._files[key] = frozenset(done.record["rows"])
-            self.outcome.units.append((*key, done.address))
+            self.desk.outcome.units.append((*key, done.address))
             for node, told in done.record["emitted"].items():
                 emitted.setdefault(node, []).append((partition.number, told["buckets"]))
 
         todo: list[tuple[Partition, Task]] = []
         for partition, args in chosen:
-            task = self._task("level", **args)
+            task = self.desk.task("level", **args)
             old = None if args["verdicts"] else committed(self.store, level_address(self.plan, args, {}))
             if old is None:
                 todo.append((partition, task))
             else:
                 done = Done(old["address"], True, light(old), timing_of(self.store, old["address"]))
-                self._note(task, done)
+                self.desk.note(task, done)
                 record(partition, done)
         names = ", ".join(s.node for s in self.plan.levels[level].steps if s.action != "gather")
-        for index, done in self._map(f"level {level}: {names}", [t for _, t in todo]):
+        for index, done in self.desk.map(f"level {level}: {names}", [t for _, t in todo]):
             record(todo[index][0], done)
         return emitted
 
@@ -246,7 +168,7 @@ class Driver:
             TooManyErrors: with the node's most frequent error.
         """
         run = self.plan.run
-        for node, sources in self.outcome.books.data["nodes"].items():
+        for node, sources in self.desk.outcome.books.data["nodes"].items():
             rows = sum(a["in"] for a in sources.values())
             errors: dict[str, int] = {}
             for account in sources.values():
@@ -270,7 +192,7 @@ class Driver:
             limit = self.plan.graph.nodes[name].max_source_loss
             if limit is None:
                 continue
-            for source, account in self.outcome.books.data["nodes"].get(name, {}).items():
+            for source, account in self.desk.outcome.books.data["nodes"].get(name, {}).items():
                 lost = sum(account["rejected"].values())
                 if lost > limit * account["in"]:
                     why = ", ".join(
@@ -284,7 +206,7 @@ class Driver:
 
     def _an_example(self, node: str, error: str) -> str:
         """A failed row and the last line of its traceback."""
-        samples = self.outcome.books.data["samples"].get(node, {}).get(error)
+        samples = self.desk.outcome.books.data["samples"].get(node, {}).get(error)
         if not samples:
             return ""
         detail = json.loads(samples[0]["evidence"])["traceback"].strip().splitlines()[-1]
@@ -292,89 +214,18 @@ class Driver:
 
     # --- exchanges --------------------------------------------------------------------------------
 
-    def _listing(self, value: Mapping[str, Any]) -> str:
-        name = f"lists/{address(value)}.json"
-        if not self.store.exists(name):
-            self.store.write_json(name, value)
-        return name
-
     def _exchange(self, name: str, level: int, emitted: list[tuple[int, list[Any]]]) -> None:
         """All rounds of a Global node; leaves the name of its last verdicts."""
-        stage: Any = self.plan.graph.nodes[name].stage
-        sources = {number: self._units[level, number] for number, _ in emitted}
-        rounds = type(stage).rounds
-        for round in range(rounds):
-            files = self._reduce(name, round, emitted, sources)
-            if files and stage.resolves(round):
-                files = self._resolve(name, round, files)
-            self._verdicts[name] = self._listing({"files": files})
-            if round + 1 < rounds:
-                emitted, sources = self._emit(name, level, round + 1)
-
-    def _reduce(
-        self, name: str, round: int, emitted: list[tuple[int, list[Any]]], sources: Mapping[int, str]
-    ) -> list[str]:
-        sizes = np.zeros(self.plan.run.buckets, np.int64)
-        for _, buckets in emitted:
-            for bucket, _rows, size in buckets:
-                sizes[bucket] += size
-        listing = self._listing(
-            {
-                "emitted": [
-                    [number, f"{unit_folder(sources[number])}/{emit_file(name, round)}"]
-                    for number, _ in sorted(emitted)
-                ]
-            }
-        )
-        limit = min(self.plan.run.bucket_bytes, max(REDUCE_BYTES, int(sizes.sum()) // REDUCE_TASKS))
-        tasks = [
-            self._task("reduce", node=name, round=round, listing=listing, range=[low, high])
-            for low, high in exchange.ranges(sizes, limit)
-        ]
-        return self._verdict_files(name, f"{name}: exchange {round + 1}", tasks)
-
-    def _verdict_files(self, name: str, label: str, tasks: Sequence[Task]) -> list[str]:
-        files = [""] * len(tasks)
-        for index, done in self._map(label, tasks):
-            files[index] = f"{unit_folder(done.address)}/{VERDICTS_FILE}"
-            self.outcome.exchanges.append((name, done.address))
-        return files
-
-    def _resolve(self, name: str, round: int, files: list[str]) -> list[str]:
-        """Merge reductions in a tree, whose shape depends on their number alone."""
-        while True:
-            groups = [files[i : i + RESOLVE_FAN_IN] for i in range(0, len(files), RESOLVE_FAN_IN)]
-            final = len(groups) == 1
-            tasks = [self._task("resolve", node=name, round=round, files=g, final=final) for g in groups]
-            files = self._verdict_files(name, f"{name}: merge {round + 1}", tasks)
-            if final:
-                return files
-
-    def _emit(self, name: str, level: int, round: int) -> tuple[list[tuple[int, list[Any]]], dict[int, str]]:
-        """A later round's emission, from the rows gathered at `level`."""
         file = Entry(name, "in").file
-        chosen = [p for p in self.partitions if file in self._files.get((level, p.number), ())]
-        tasks = [
-            self._task(
-                "emit",
-                node=name,
-                round=round,
-                partition=p.number,
-                split=p.split,
-                parent=self._units[level, p.number],
-                verdicts=self._verdicts[name],
-                sides=self._sides_of([name]),
-            )
-            for p in chosen
-        ]
-        emitted, sources = [], {}
-        for index, done in self._map(f"{name}: emit {round + 1}", tasks):
-            number = chosen[index].number
-            self._failed.setdefault((name, number), []).extend(done.record["failed"])
-            if name in done.record["emitted"]:
-                emitted.append((number, done.record["emitted"][name]["buckets"]))
-                sources[number] = done.address
-        return emitted, sources
+        gathered = {
+            p: self._units[level, p.number]
+            for p in self.partitions
+            if file in self._files.get((level, p.number), ())
+        }
+        exchange = NodeExchange(self.desk, name, gathered, self._sides_of([name]))
+        self._verdicts[name] = exchange.run(emitted)
+        for number, failed in exchange.failed.items():
+            self._failed.setdefault((name, number), []).extend(failed)
 
     # --- whole nodes ------------------------------------------------------------------------------
 
@@ -388,9 +239,9 @@ class Driver:
             and name in self.plan.graph.reach[p.source]
             and (not wanted or wanted in self._files[level, p.number])
         ]
-        listing = self._listing({"units": units})
-        task = self._task(kind, node=name, listing=listing, sides=self._sides_of([name]))
-        for _, done in self._map(f"{name}: {kind}", [task]):
+        listing = self.desk.listing({"units": units})
+        task = self.desk.task(kind, node=name, listing=listing, sides=self._sides_of([name]))
+        for _, done in self.desk.map(f"{name}: {kind}", [task]):
             self._sides[name] = f"{unit_folder(done.address)}/out"
             if kind == "commit":
-                self.outcome.sinks[name] = done.address
+                self.desk.outcome.sinks[name] = done.address

@@ -48,6 +48,16 @@ def key_prefixes(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
     return raw.reshape(-1, 16)[:, :8].copy().view(">u8").reshape(-1).astype(np.uint64)
 
 
+def key_suffixes(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """The last 64 bits of each binary(16) key as a number; zeros for keys that have no more than 64."""
+    if isinstance(keys, pa.ChunkedArray):
+        keys = keys.combine_chunks()
+    if keys.type == pa.uint64():
+        return np.zeros(len(keys), np.uint64)
+    raw = np.frombuffer(keys.buffers()[1], np.uint8)[keys.offset * 16 : (keys.offset + len(keys)) * 16]
+    return raw.reshape(-1, 16)[:, 8:].copy().view(">u8").reshape(-1).astype(np.uint64)
+
+
 def check_emitted(node: str, table: pa.Table, rows: int) -> None:
     """An emitted table has a key of a known type and rows of its batch.
 
@@ -122,19 +132,23 @@ def ranges(sizes: np.ndarray, limit: int) -> list[tuple[int, int]]:
     return cuts
 
 
-def read_range(store: Store, files: Iterable[tuple[int, str]], low: int, high: int) -> Iterator[pa.Table]:
-    """Rows of buckets low..high-1 from each (partition, emitted file), with their document reference."""
-    for partition, name in files:
+def read_buckets(store: Store, names: Iterable[str], low: int, high: int) -> Iterator[tuple[str, pa.Table]]:
+    """Rows of buckets low..high-1 of each file that has some, as they were written."""
+    for name in names:
         with open_table(store, name) as reader:
             numbers = [int(b) for b in (reader.schema.metadata or {}).get(BUCKETS_KEY, b"").split(b",") if b]
             mine = [reader.get_batch(i) for i, number in enumerate(numbers) if low <= number < high]
-            if not mine:
-                continue
-            table = pa.Table.from_batches(mine)
-            rows = table["row"].to_numpy().astype(np.uint64)
-            doc = pa.array(rows | np.uint64(partition << ROW_BITS))
-            # the copy lets go of the mapped file
-            yield table.drop_columns(["row"]).append_column("doc", doc).replace_schema_metadata(None)
+            if mine:
+                yield name, pa.Table.from_batches(mine).replace_schema_metadata(None)
+
+
+def read_range(store: Store, files: Iterable[tuple[int, str]], low: int, high: int) -> Iterator[pa.Table]:
+    """Rows of buckets low..high-1 from each (partition, emitted file), with their document reference."""
+    partitions = {name: partition for partition, name in files}
+    for name, table in read_buckets(store, partitions, low, high):
+        rows = table["row"].to_numpy().astype(np.uint64)
+        doc = pa.array(rows | np.uint64(partitions[name] << ROW_BITS))
+        yield table.drop_columns(["row"]).append_column("doc", doc)
 
 
 def reduce_range(
@@ -144,6 +158,8 @@ def reduce_range(
     scratch: Path,
     limit: int,
     max_group: int,
+    singles: bool = True,
+    once: bool = False,
     depth: int = 0,
 ) -> Iterator[pa.Table]:
     """Hand every group among the pieces to `reduce`, holding about `limit` bytes at a time.
@@ -155,6 +171,8 @@ def reduce_range(
         scratch: an empty folder for divided buckets.
         limit: bytes of rows to hold at once.
         max_group: rows of one key that `reduce` may see together.
+        singles: whether keys of one row are wanted.
+        once: rows are a key and a `doc` and nothing more, and equal ones count once.
         depth: how often these pieces have been divided already.
     """
     held: list[pa.Table] = []
@@ -166,18 +184,27 @@ def reduce_range(
             break
     if size <= limit:
         if held:
-            for group in split_hot(sort_groups(pa.concat_tables(held), order), max_group):
+            table = sort_groups(pa.concat_tables(held), order, singles)
+            for group in split_hot(_distinct(table) if once else table, max_group):
                 yield reduce(group)
         return
     del held
-    if depth * FANOUT_BITS >= 64:
-        yield from (reduce(group) for group in stream_key(pieces, order, max_group))
-        return
     for part in _divide(pieces(), scratch, depth):
-        folder = scratch / f"{depth}-{part.stem}"
-        folder.mkdir()
-        yield from reduce_range(_again(part), reduce, order, folder, limit, max_group, depth + 1)
+        if _one_key(part):
+            yield from (reduce(group) for group in split_mapped(_mapped(part), order, max_group, once))
+        else:
+            folder = scratch / f"{depth}-{part.stem}"
+            folder.mkdir()
+            yield from reduce_range(
+                _again(part), reduce, order, folder, limit, max_group, singles, once, depth + 1
+            )
         part.unlink()
+
+
+def _mapped(part: Path) -> pa.Table:
+    """A divided bucket as a table whose columns lie in the file."""
+    with pa.memory_map(str(part)) as source, pa.ipc.open_file(source) as reader:
+        return reader.read_all()
 
 
 def _again(part: Path) -> Callable[[], Iterator[pa.Table]]:
@@ -189,12 +216,27 @@ def _again(part: Path) -> Callable[[], Iterator[pa.Table]]:
     return pieces
 
 
+def _one_key(part: Path) -> bool:
+    """Whether all rows of a divided bucket have one key, so that dividing it further leads nowhere."""
+    first: Any = None
+    for piece in _again(part)():
+        keys = piece["key"].combine_chunks()
+        first = keys[0] if first is None else first
+        if not pc.all(pc.equal(keys, first)).as_py():
+            return False
+    return True
+
+
 def _divide(pieces: Iterator[pa.Table], scratch: Path, depth: int) -> list[Path]:
-    """Spill rows into files by the next FANOUT_BITS bits of their key, in the order of the keys."""
-    shift = np.uint64(64 - FANOUT_BITS * (depth + 1))
+    """Spill rows into files by the next FANOUT_BITS bits of their key, in the order of the keys.
+
+    Keys whose first 64 bits are equal are told apart by a hash of their other half.
+    """
+    shift = 64 - FANOUT_BITS * (depth + 1)
     writers: dict[int, TableWriter] = {}
     for piece in pieces:
-        part = (key_prefixes(piece["key"]) >> shift) & np.uint64((1 << FANOUT_BITS) - 1)
+        numbers = key_prefixes(piece["key"]) if shift >= 0 else key_suffixes(piece["key"])
+        part = (numbers >> np.uint64(shift % 64)) & np.uint64((1 << FANOUT_BITS) - 1)
         for number in np.unique(part).tolist():
             path = scratch / f"{number:02d}.arrow"
             writer = writers.setdefault(number, TableWriter(path, options=RAW))
@@ -205,9 +247,26 @@ def _divide(pieces: Iterator[pa.Table], scratch: Path, depth: int) -> list[Path]
     return [writers[number].path for number in sorted(writers)]
 
 
-def sort_groups(table: pa.Table, order: Sequence[str]) -> pa.Table:
-    """Rows of each key together, in a total order that does not depend on how they arrived."""
+def sort_groups(table: pa.Table, order: Sequence[str], singles: bool = True) -> pa.Table:
+    """Rows of each key together, in a total order that does not depend on how they arrived.
+
+    Args:
+        table: rows with `key`, `doc` and the columns of `order`.
+        order: what sorts the rows of a key, before `doc`.
+        singles: False leaves out rows whose key no other row has; a few may stay.
+    """
+    prefixes = key_prefixes(table["key"])
+    if not singles:
+        by_prefix = np.argsort(prefixes)
+        ascending = prefixes[by_prefix]
+        same = ascending[1:] == ascending[:-1]
+        shared = np.concatenate([same, [False]]) | np.concatenate([[False], same]) if len(same) else same
+        table = table.take(pa.array(by_prefix[shared] if len(same) else by_prefix[:0]))
+        prefixes = ascending[shared] if len(same) else prefixes[:0]
     keys = [(name, "ascending") for name in ("key", *order, "doc")]
+    if not len(order) and table.schema.field("key").type == pa.uint64():
+        docs = np.asarray(table["doc"].to_numpy(), np.uint64)
+        return table.take(pa.array(np.lexsort((docs, prefixes)))).combine_chunks()
     return table.take(pc.sort_indices(table, sort_keys=keys)).combine_chunks()
 
 
@@ -235,30 +294,31 @@ def split_hot(table: pa.Table, max_group: int) -> Iterator[pa.Table]:
             yield pa.concat_tables([leader, table.slice(int(starts[group]) + at, count)]).combine_chunks()
 
 
-def stream_key(
-    pieces: Callable[[], Iterator[pa.Table]], order: Sequence[str], max_group: int
+def _distinct(table: pa.Table) -> pa.Table:
+    """A sorted table without rows whose key and document are those of the row before."""
+    if not len(table):
+        return table
+    same = [
+        np.asarray(pc.equal(c[1:], c[:-1]))
+        for c in (table["key"].combine_chunks(), table["doc"].combine_chunks())
+    ]
+    return table.filter(pa.array(np.concatenate([[True], ~(same[0] & same[1])])))
+
+
+def split_mapped(
+    table: pa.Table, order: Sequence[str], max_group: int, once: bool = False
 ) -> Iterator[pa.Table]:
-    """Groups of one key that fills more than memory: its first row is found first, then heads every group."""
-    leader: pa.Table | None = None
-    for piece in pieces():
-        best = sort_groups(piece, order).slice(0, 1)
-        leader = best if leader is None else sort_groups(pa.concat_tables([leader, best]), order).slice(0, 1)
-    assert leader is not None
-    head = leader["doc"][0].as_py()
-    held: list[pa.Table] = []
-    count = 0
-    for piece in pieces():
-        rest = piece.filter(pc.not_equal(piece["doc"], head))
-        while len(rest):
-            part = rest.slice(0, max_group - 1 - count)
-            rest = rest.slice(len(part))
-            held.append(part)
-            count += len(part)
-            if count == max_group - 1:
-                yield sort_groups(pa.concat_tables([leader, *held]), order)
-                held, count = [], 0
-    if held:
-        yield sort_groups(pa.concat_tables([leader, *held]), order)
+    """The same groups for a table of one key that fills more than memory: only what sorts it is held whole."""
+    sorting = table.select([*order, "doc"])
+    indices = pc.sort_indices(sorting, sort_keys=[(name, "ascending") for name in sorting.schema.names])
+    if once:
+        docs = table["doc"].take(indices).combine_chunks()
+        fresh = np.concatenate([[True], np.asarray(pc.not_equal(docs[1:], docs[:-1]))])
+        indices = indices.filter(pa.array(fresh))
+    yield table.take(indices[:max_group]).combine_chunks()
+    for at in range(max_group, len(indices), max_group - 1):
+        mine = pa.concat_arrays([indices[:1], indices[at : at + max_group - 1]])
+        yield table.take(mine).combine_chunks()
 
 
 def write_verdicts(path: Path, tables: Sequence[pa.Table]) -> Written:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from pipeline import exchange
 from pipeline.books import Books
 from pipeline.checkpoint import unit_folder
+from pipeline.components import Stars, components, distinct, large_star, read_groups, small_star, spread
 from pipeline.fingerprint import address
 from pipeline.graph import Node
 from pipeline.io.arrow import bounded, read_batches, read_table
@@ -19,6 +20,7 @@ from pipeline.tasks import Finish, Loaded, Run, Task, sides_of, verdicts_of
 from pipeline.unit import emit_file
 
 VERDICTS_FILE = "verdicts.arrow"
+PAIRS_FILE = "pairs.arrow"
 
 
 def emit(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
@@ -112,8 +114,11 @@ def reduce(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
                 divided,
                 run_.bucket_bytes,
                 run_.max_group_rows,
+                type(stage).singles,
             )
         )
+        if tables and stage.links(round):
+            tables = [components(pa.concat_tables(tables))]
         return _finish_verdicts(scratch, finish, name, tables)
 
     return where, run
@@ -128,10 +133,60 @@ def resolve(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
     def run(scratch: Path, finish: Finish) -> dict[str, Any]:
         stage: Any = plan.graph.nodes[name].stage
         tables = [read_table(store, file) for file in args["files"]]
-        resolved = stage.resolve(tables, args["round"], args["final"])
+        if stage.links(args["round"]):
+            resolved = components(pa.concat_tables(tables))
+        else:
+            resolved = stage.resolve(tables, args["round"], args["final"])
         return _finish_verdicts(scratch, finish, name, [resolved])
 
     return where, run
+
+
+def star(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
+    """One step of a range of documents towards their groups; see components.py.
+
+    `step` is `spread` (LINKS of some files, shown to both ends), `large`, `small`, or `read`, which ends it.
+    """
+    plan, args = loaded.plan, task.args
+    name, step = args["node"], args["step"]
+    run_ = plan.run
+    where = address("star", name, step, args["listing"], args["range"], run_.buckets)
+
+    def run(scratch: Path, finish: Finish) -> dict[str, Any]:
+        files = store.read_json(args["listing"])["files"]
+        if step == "spread":
+            tables = [read_table(store, file) for file in files]
+            made = [Stars(spread(*_columns(pa.concat_tables(tables))), 0, 0)]
+        else:
+            divided = scratch / "divided"
+            divided.mkdir()
+            made = list(
+                exchange.reduce_range(
+                    lambda: (table for _, table in exchange.read_buckets(store, files, *args["range"])),
+                    {"large": large_star, "small": small_star, "read": read_groups}[step],
+                    (),
+                    divided,
+                    run_.bucket_bytes,
+                    run_.max_group_rows,
+                    once=True,
+                )
+            )
+        if step == "read":
+            return _finish_verdicts(scratch, finish, name, [distinct(pa.concat_tables(made))])
+        written, emitted = {}, {}
+        pairs = [stars.pairs for stars in made]
+        if any(map(len, pairs)):
+            written[PAIRS_FILE], sizes = exchange.write_emitted(scratch / PAIRS_FILE, pairs, run_.buckets)
+            emitted[name] = {"buckets": sizes}
+        seen = [sum(s.count for s in made), sum(s.digest for s in made) % 2**64]
+        record = {"node": name, "emitted": emitted, "seen": seen, "books": Books(0).data}
+        return finish(scratch, written, record)
+
+    return where, run
+
+
+def _columns(links: pa.Table) -> list[Any]:
+    return [links[field].to_numpy() for field in ("doc", "group")]
 
 
 def _finish_verdicts(scratch: Path, finish: Finish, name: str, tables: list[pa.Table]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Tasks are small and plain (names, addresses, numbers): data never passes through
     emit     round 1.. of a Global node, one partition -> emitted rows
     reduce   a range of buckets of one round           -> verdicts
     resolve  some reductions merged                    -> verdicts
+    star     a range of linked documents, one step     -> links for the next step, or verdicts
     commit   a sink's files of all partitions          -> its manifest
     collect  a node's stored rows of all partitions    -> one folder, for a side input
 """
@@ -26,7 +27,7 @@ from pipeline.fingerprint import address
 from pipeline.io.store import Store
 from pipeline.plan import Entry, Plan
 from pipeline.quarantine import Failure, Guard, Journal
-from pipeline.rounds import emit, reduce, resolve
+from pipeline.rounds import emit, reduce, resolve, star
 from pipeline.tasks import Done, Finish, Loaded, Run, Task, light, load_plan, sides_of, verdicts_of
 from pipeline.unit import LevelUnit, UnitInput
 from pipeline.whole import collect, commit_sink
@@ -117,6 +118,7 @@ _KINDS: Mapping[str, Callable[[Store, Loaded, Task], tuple[str, Run]]] = {
     "emit": emit,
     "reduce": reduce,
     "resolve": resolve,
+    "star": star,
     "commit": commit_sink,
     "collect": collect,
 }

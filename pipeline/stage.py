@@ -174,6 +174,14 @@ class GlobalStage(Stage[R]):
         """Payload columns that sort the rows of a key, ascending, before `reduce` sees them."""
         return ()
 
+    def links(self, round: int) -> bool:  # noqa: ARG002
+        """Whether a round's reductions are links: `doc`, and in `group` another document that it belongs with.
+
+        The engine merges links that meet, however many there are: the next round's verdicts have, for every
+        document with a link, its group's smallest document in `group`. Documents without links have none.
+        """
+        return False
+
     def resolves(self, round: int) -> bool:  # noqa: ARG002
         """Whether a round's reductions must be merged; by default all rounds of a stage that has `resolve`."""
         return type(self).resolve is not GlobalStage.resolve

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from stages.decontamination._kernels import HashSet, set_bits
 
-FORMAT = 1
+FORMAT = 2  # 2: words are hashed eight bytes at a time
 META = "meta.json"
 BITS_PER_GRAM = 16  # of 16 n-grams that are not in the index, at most one passes the bitmap
 LARGEST_BITMAP = 30  # 2^30 bits: 128 MB

@@ -67,6 +67,7 @@ class BuildNgramIndex(Sink[None]):
     with no text of at least `min_words` words cannot be found; meta.json counts them and names the first.
     """
 
+    version: ClassVar[int] = 2
     libraries: ClassVar[Sequence[str]] = ("pyarrow",)  # its Unicode tables, for NFC
 
     fields: list[str] = Field(

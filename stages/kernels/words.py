@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
+from stages.kernels.bits import letters_of, load64, parts_of, trailing_zeros
 from stages.kernels.buffers import text_buffers
 from stages.kernels.unicode import LIMIT, MARK, UNSPACED, WORD, char_classes, decode, lower_table
 
@@ -34,6 +35,8 @@ _VARIATION_SELECTORS = range(0xFE00, 0xFE10)
 _ASCII_SIGNS = "-.*/^"  # beyond Unicode's mathematical and currency symbols
 _FULL_STOP, _BLANK = 0x2E, 0x20
 _NO_STATE, _IN_WORD, _IN_SINGLE = 0, 1, 2
+_LARGE_A, _SMALL_A, _LOW_LINE = ord("A"), ord("a"), ord("_")
+_TOPS = np.uint64(0x8080808080808080)
 
 _BASIS = np.uint64(0xCBF29CE484222325)
 _PRIME = np.uint64(0x9E3779B97F4A7C15)  # odd, far from any small multiple of a power of two
@@ -145,17 +148,85 @@ def _digit_comes(data, i, end, point):
     return i < end and 0x30 <= data[i] <= 0x39
 
 
+@njit(inline="always")
+def _push(h, chunk, filled, byte):
+    """A word's hash state with one more byte: (h, chunk, filled)."""
+    chunk |= byte << np.uint64(8 * filled)
+    if filled == 7:
+        return mix64(h ^ chunk) * _PRIME, np.uint64(0), 0
+    return h, chunk, filled + 1
+
+
+@njit(inline="always")
+def _push_point(h, chunk, filled, point):
+    """The same with the UTF-8 bytes of a code point."""
+    if point < np.uint64(0x80):
+        return _push(h, chunk, filled, point)
+    six, mask, tail = np.uint64(6), np.uint64(0x3F), np.uint64(0x80)
+    if point < np.uint64(0x800):
+        h, chunk, filled = _push(h, chunk, filled, np.uint64(0xC0) | (point >> six))
+    else:
+        if point < np.uint64(0x10000):
+            h, chunk, filled = _push(h, chunk, filled, np.uint64(0xE0) | (point >> np.uint64(12)))
+        else:
+            h, chunk, filled = _push(h, chunk, filled, np.uint64(0xF0) | (point >> np.uint64(18)))
+            h, chunk, filled = _push(h, chunk, filled, tail | ((point >> np.uint64(12)) & mask))
+        h, chunk, filled = _push(h, chunk, filled, tail | ((point >> six) & mask))
+    return _push(h, chunk, filled, tail | (point & mask))
+
+
 @njit(cache=True, nogil=True)
 def scan_words(data, start, end, kinds, folded, quick, gaps, hashes, starts, ends):
     """Hashes of the words of data[start:end], in order; also their byte positions if `starts` has a size.
 
+    A word's hash is of its folded UTF-8 bytes, eight at a time, so words of up to seven bytes never share one.
     `hashes` (and `starts`, `ends`) must have room for bound_words() entries. Returns the number of words.
     """
     located = starts.size > 0
+    # an alphabet's ASCII parts of words are letters and digits, with or without `_`; or none at all
+    fast, low_lines = quick[_SMALL_A] != 0 and not gaps, quick[_LOW_LINE] != 0
+    folds = np.uint64(0 if quick[_LARGE_A] == _LARGE_A else 2)
     count = 0
-    state, h, first, last, symbol, gap = _NO_STATE, _BASIS, 0, 0, np.int64(-1), False
+    state, first, last, symbol, gap = _NO_STATE, 0, 0, np.int64(-1), False
+    h, chunk, filled = _BASIS, np.uint64(0), 0
     i = start
     while i < end:
+        if fast and state != _IN_WORD and quick[data[i]]:  # a word begins with ASCII: most do and end so
+            if state != _NO_STATE:
+                hashes[count] = mix64(h ^ chunk)
+                if located:
+                    starts[count] = first
+                    ends[count] = last
+                count += 1
+            state, symbol, first = _IN_WORD, np.int64(-1), i
+            h, chunk, filled = _BASIS, np.uint64(0), 0
+            while i + 8 <= data.size:
+                x = load64(data, i)
+                letters = letters_of(x)
+                size = np.int64(trailing_zeros(~parts_of(x, letters, low_lines) & _TOPS) >> np.uint64(3))
+                size = min(size, end - i)
+                if folds:
+                    x |= letters >> np.uint64(2)
+                i += size
+                if size < 8:
+                    chunk = x & ((np.uint64(1) << np.uint64(8 * size)) - np.uint64(1))
+                    filled = size
+                    break
+                h = mix64(h ^ x) * _PRIME
+            else:
+                while i < end and quick[data[i]]:
+                    h, chunk, filled = _push(h, chunk, filled, np.uint64(quick[data[i]]))
+                    i += 1
+            last = i
+            if i < end and data[i] < 0x80 and kinds[data[i]] == SEPARATOR:
+                hashes[count] = mix64(h ^ chunk)
+                if located:
+                    starts[count] = first
+                    ends[count] = last
+                count += 1
+                state = _NO_STATE
+                i += 1
+            continue
         at = i
         point, size = decode(data, i)
         i += size
@@ -170,20 +241,20 @@ def scan_words(data, start, end, kinds, folded, quick, gaps, hashes, starts, end
         if kind == SIGN:
             kind = np.int64(REPEATABLE if _digit_comes(data, i, end, point) else SEPARATOR)
         if kind == PART and state == _IN_WORD:
-            h = (h ^ low) * _PRIME
+            h, chunk, filled = _push_point(h, chunk, filled, low)
             last = i
             continue
         if kind == IGNORED:
             continue
         if kind == JOINING:
             if state != _NO_STATE:
-                h = (h ^ low) * _PRIME
+                h, chunk, filled = _push_point(h, chunk, filled, low)
                 last = i
             continue
         if kind == REPEATABLE and symbol == point:
             continue
         if state != _NO_STATE:
-            hashes[count] = mix64(h)
+            hashes[count] = mix64(h ^ chunk)
             if located:
                 starts[count] = first
                 ends[count] = last
@@ -200,14 +271,10 @@ def scan_words(data, start, end, kinds, folded, quick, gaps, hashes, starts, end
         gap = False
         symbol = point if kind == REPEATABLE else np.int64(-1)
         state = _IN_WORD if kind == PART else _IN_SINGLE
-        h = (_BASIS ^ low) * _PRIME
-        if state == _IN_WORD:
-            while i < end and quick[data[i]]:
-                h = (h ^ np.uint64(quick[data[i]])) * _PRIME
-                i += 1
+        h, chunk, filled = _push_point(_BASIS, np.uint64(0), 0, low)
         first, last = at, i
     if state != _NO_STATE:
-        hashes[count] = mix64(h)
+        hashes[count] = mix64(h ^ chunk)
         if located:
             starts[count] = first
             ends[count] = last

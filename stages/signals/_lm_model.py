@@ -28,6 +28,7 @@ from stages.signals._lm_kernels import (
 )
 
 META = "model.json"
+FORMAT = 2  # 2: words are hashed eight bytes at a time
 SPECIAL = ("<unk>", "<s>", "</s>")  # in the order of their numbers
 ARRAYS = ("words", "unigrams", "grams", "values")
 _UNSEEN = (
@@ -201,7 +202,7 @@ def save_model(model: LanguageModel, folder: Path, facts: dict[str, Any]) -> Non
     """Write a model's arrays, and then model.json with `facts` beside what reading needs."""
     for name in ARRAYS:
         np.save(folder / f"{name}.npy", getattr(model, name))
-    meta = {"order": model.order, "cuts": model.cuts, **facts}
+    meta = {"format": FORMAT, "order": model.order, "cuts": model.cuts, **facts}
     text = orjson.dumps(meta, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
     (folder / META).write_bytes(text + b"\n")
 
@@ -210,11 +211,15 @@ def load_model(folder: Path) -> LanguageModel:
     """Read what save_model() wrote.
 
     Raises:
-        ValueError: the folder holds no model.
+        ValueError: the folder holds no model, or one of another format.
     """
     if not (folder / META).is_file():
         raise ValueError(f"model: {folder} holds no language model; give a train_language_model node")
     meta = orjson.loads((folder / META).read_bytes())
+    if meta.get("format") != FORMAT:
+        raise ValueError(
+            f"model: {folder} has format {meta.get('format')}, but this version reads {FORMAT}; train it again"
+        )
     words, unigrams, grams, values = (np.load(folder / f"{name}.npy") for name in ARRAYS)
     cuts = tuple(meta["cuts"]) if meta["cuts"] else None
     return make_model(meta["order"], words, unigrams, grams, values)._replace(cuts=cuts)

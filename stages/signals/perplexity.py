@@ -79,7 +79,7 @@ class Perplexity(MapStage[Scorer]):
     `where: {lang: ...}` on the inputs.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reasons = Reason
     sides: ClassVar[Mapping[str, str]] = {"model": "folder of train_language_model"}
     summarize: ClassVar[Mapping[str, Literal["sum", "values"]]] = {"perplexity_bucket": "values"}

@@ -44,7 +44,7 @@ def terciles(model: LanguageModel, texts: Iterable[pa.Array]) -> tuple[tuple[flo
 class TrainLanguageModel(Sink[None]):
     """An interpolated modified Kneser-Ney model of words, with the cuts that make `perplexity_bucket`."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     order: int = Field(
         3, ge=2, le=6, description="words to the longest n-gram; 5 in CCNet, and dearer to hold"

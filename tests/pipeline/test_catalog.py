@@ -64,7 +64,7 @@ def test_every_default_fits_the_schema(schema, name):
         (["run", "name"], "../x", ".run.name: pattern"),
         (["nodes", "near", "stage"], "minhash", ".nodes.near.stage: enum"),
         (["nodes", "near", "inputs"], "exact", ".nodes.near.inputs: type array"),
-        (["nodes", "near", "params", "bands"], 0, ".nodes.near.params.bands: minimum"),
+        (["nodes", "near", "params", "n"], 0, ".nodes.near.params.n: minimum"),
         (["nodes", "near", "params", "band"], 14, ".nodes.near.params.band: forbidden"),
         (["nodes", "near", "params", "unit"], "syllable", ".nodes.near.params.unit: enum"),
         (["nodes", "near", "params", "threshold"], "0.8", ".nodes.near.params.threshold: type number"),

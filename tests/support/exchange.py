@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.components import components
 from pipeline.stage import GlobalStage, Marks
 
 ROW_BITS = 32
@@ -65,6 +66,8 @@ def exchange(
     everything = pa.concat_tables(tables).combine_chunks()
     groups = list(cut_groups(everything, stage.order(round), max_group_rows))
     reduced = [stage.reduce(bucket, round) for bucket in into_buckets(everything, groups, rng)]
+    if stage.links(round):
+        return components(pa.concat_tables(reduced))
     if not stage.resolves(round):
         return pa.concat_tables(reduced)
     while len(reduced) > 2:

@@ -41,7 +41,7 @@ def test_meta_says_what_is_in_it_and_what_is_not(tmp_path):
     assert meta["not_indexed"] == 2
     assert meta["not_indexed_ids"] == ["gsm8k/2", "gsm8k/3"]
     assert meta["items_with_field"] == {"text": 3}
-    assert (meta["n"], meta["min_words"], meta["short_lengths"], meta["format"]) == (13, 8, [9], 1)
+    assert (meta["n"], meta["min_words"], meta["short_lengths"], meta["format"]) == (13, 8, [9], 2)
 
 
 def test_short_items_can_be_left_out(tmp_path):
@@ -158,7 +158,7 @@ def test_a_folder_that_is_no_index_is_refused(tmp_path):
     with pytest.raises(ValueError, match="holds no n-gram index; give a build_ngram_index node"):
         read_index(tmp_path)
     (tmp_path / "meta.json").write_text('{"format": 0}')
-    with pytest.raises(ValueError, match="has format 0, but this version reads 1"):
+    with pytest.raises(ValueError, match="has format 0, but this version reads 2"):
         read_index(tmp_path)
 
 
