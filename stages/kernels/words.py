@@ -100,6 +100,17 @@ def word_alphabet(signs: bool = False) -> Alphabet:
 
 
 @functools.cache
+def token_alphabet() -> Alphabet:
+    """Words as they are written, case and all, and every punctuation mark and symbol a word by itself."""
+    kinds = word_alphabet().kinds.copy()
+    for point in range(LIMIT):
+        if kinds[point] == SEPARATOR and unicodedata.category(chr(point))[0] not in "ZC":
+            kinds[point] = SINGLE
+    folded = np.arange(LIMIT, dtype=word_alphabet().folded.dtype)
+    return Alphabet(kinds, folded, _quick(kinds, folded), False)
+
+
+@functools.cache
 def char_alphabet(signs: bool = False) -> Alphabet:
     """Every letter and digit a word by itself, and one more for each gap between words."""
     words = word_alphabet(signs)

@@ -1,0 +1,268 @@
+"""Compiled loops of repeated spans: sampled n-grams, windows of k tokens, and which tokens the removed ones cover.
+
+A window of k tokens is known by the smallest hash among its n-grams of m < k tokens (a minimizer, Schleimer,
+Wilkerson, Aiken, "Winnowing", SIGMOD 2003; Roberts et al. 2004): equal windows have the same, so a window can only be
+repeated if its minimizer is. Neighbouring windows mostly share one, so few n-grams stand for all.
+"""
+# mypy: disable-error-code="assignment, no-untyped-def"
+
+import numpy as np
+from numba import njit
+
+from stages.kernels.words import bound_words, mix64, roll_shingles, scan_words
+
+_ROOM = 1 << 16
+_OTHER_BASE = np.uint64(0xA0761D6478BD642F)  # odd: of the second hash of a window
+_SALT = np.uint64(0xE7037ED1A0B428DB)
+
+
+@njit(cache=True, nogil=True)
+def read_tokens(data, start, end, bytewise, kinds, folded, quick, gaps, hashes, starts, ends):
+    """Hashes of the tokens of data[start:end], and their byte positions if `starts` has a size; their number."""
+    if not bytewise:
+        return scan_words(data, start, end, kinds, folded, quick, gaps, hashes, starts, ends)
+    for i in range(start, end):
+        hashes[i - start] = mix64(np.uint64(data[i]) + _SALT)
+        if starts.size:
+            starts[i - start] = i
+            ends[i - start] = i + 1
+    return end - start
+
+
+@njit(cache=True, nogil=True)
+def _bound(data, start, end, bytewise, kinds, gaps):
+    return end - start if bytewise else bound_words(data, start, end, kinds, gaps)
+
+
+@njit(cache=True, nogil=True)
+def _find_minima(grams, count, width, queue, minima):
+    """minima[i]: where the smallest of grams[i : i + width] stands, the first of equals; returns how many i.
+
+    `queue` holds places of growing grams, each the smallest from there on (Lemire 2006).
+    """
+    head = tail = 0
+    for i in range(count):
+        while tail > head and grams[queue[tail - 1]] > grams[i]:
+            tail -= 1
+        queue[tail] = i
+        tail += 1
+        if queue[head] <= i - width:
+            head += 1
+        if i >= width - 1:
+            minima[i - width + 1] = queue[head]
+    return max(0, count - width + 1)
+
+
+@njit(cache=True, nogil=True)
+def sample_rows(data, offsets, bytewise, kinds, folded, quick, gaps, k, m):
+    """The minimizers of each row's windows: n-gram hashes and rows; one that stands twice in a row comes twice."""
+    rows = offsets.size - 1
+    tokens, grams = np.empty(_ROOM, np.uint64), np.empty(_ROOM, np.uint64)
+    queue, minima = np.empty(_ROOM, np.int64), np.empty(_ROOM, np.int64)
+    chosen = np.empty(_ROOM, np.uint64)
+    nowhere = np.empty(0, np.int64)
+    values, owners = np.empty(1024, np.uint64), np.empty(1024, np.int32)
+    at = 0
+    for row in range(rows):
+        if offsets[row + 1] - offsets[row] > tokens.size:
+            bound = _bound(data, offsets[row], offsets[row + 1], bytewise, kinds, gaps)
+            if bound > tokens.size:
+                tokens, grams = np.empty(bound, np.uint64), np.empty(bound, np.uint64)
+                queue, minima = np.empty(bound, np.int64), np.empty(bound, np.int64)
+                chosen = np.empty(bound, np.uint64)
+        count = read_tokens(
+            data,
+            offsets[row],
+            offsets[row + 1],
+            bytewise,
+            kinds,
+            folded,
+            quick,
+            gaps,
+            tokens,
+            nowhere,
+            nowhere,
+        )
+        if count < k:
+            continue
+        windows = _find_minima(grams, roll_shingles(tokens, count, m, grams), k - m + 1, queue, minima)
+        found = 0
+        for i in range(windows):
+            if i == 0 or minima[i] != minima[i - 1]:
+                chosen[found] = grams[minima[i]]
+                found += 1
+        ordered = np.sort(chosen[:found])
+        if at + found > values.size:
+            values = _grown(values, at, at + found)
+            owners = _grown(owners, at, at + found)
+        for i in range(found):
+            if i < 2 or ordered[i] != ordered[i - 2]:
+                values[at], owners[at] = ordered[i], row
+                at += 1
+    return values[:at].copy(), owners[:at].copy()
+
+
+@njit(cache=True, nogil=True)
+def _grown(array, used, needed):
+    wider = np.empty(max(2 * array.size, needed), array.dtype)
+    wider[:used] = array[:used]
+    return wider
+
+
+@njit(cache=True, nogil=True)
+def _second_hashes(tokens, count, k, out):
+    """Another hash of each window of k tokens, so that both together never meet by chance."""
+    power = np.uint64(1)
+    for _ in range(k):
+        power *= _OTHER_BASE
+    h = np.uint64(0)
+    for i in range(count):
+        h = h * _OTHER_BASE + mix64(tokens[i] ^ _SALT)
+        if i >= k:
+            h -= mix64(tokens[i - k] ^ _SALT) * power
+        if i >= k - 1:
+            out[i - k + 1] = mix64(h)
+
+
+@njit(cache=True, nogil=True)
+def _table_size(count):
+    size = 16
+    while size < 2 * count:
+        size *= 2
+    return size
+
+
+@njit(cache=True, nogil=True)
+def _first_places(hashes, count, table, first):
+    """first[i]: where the hash of place i stood first; the table must be all -1 and twice as large as `count`."""
+    mask = np.uint64(table.size - 1)
+    for i in range(count):
+        at = np.int64(hashes[i] & mask)
+        while table[at] >= 0 and hashes[table[at]] != hashes[i]:
+            at = np.int64((np.uint64(at) + np.uint64(1)) & mask)
+        if table[at] < 0:
+            table[at] = i
+        first[i] = table[at]
+
+
+@njit(cache=True, nogil=True)
+def window_rows(data, offsets, bytewise, kinds, folded, quick, gaps, k, m, wanted, wanted_ends):
+    """The windows of each row whose minimizer is wanted: two hashes, row, first token.
+
+    Row i wants the ascending n-gram hashes wanted[wanted_ends[i]:wanted_ends[i + 1]]. A window that stands more than
+    twice in a row comes twice.
+    """
+    rows = offsets.size - 1
+    nowhere = np.empty(0, np.int64)
+    keys, checks = np.empty(1024, np.uint64), np.empty(1024, np.uint64)
+    owners, places = np.empty(1024, np.int32), np.empty(1024, np.int32)
+    at = 0
+    for row in range(rows):
+        bound = _bound(data, offsets[row], offsets[row + 1], bytewise, kinds, gaps)
+        mine = wanted[wanted_ends[row] : wanted_ends[row + 1]]
+        if mine.size == 0 or bound < k:
+            continue
+        tokens, grams = np.empty(bound, np.uint64), np.empty(bound, np.uint64)
+        count = read_tokens(
+            data,
+            offsets[row],
+            offsets[row + 1],
+            bytewise,
+            kinds,
+            folded,
+            quick,
+            gaps,
+            tokens,
+            nowhere,
+            nowhere,
+        )
+        if count < k:
+            continue
+        minima = np.empty(count, np.int64)
+        grams_found = roll_shingles(tokens, count, m, grams)
+        windows = _find_minima(grams, grams_found, k - m + 1, np.empty(count, np.int64), minima)
+        hit = np.zeros(windows, np.bool_)
+        known = False
+        for i in range(windows):
+            if i == 0 or minima[i] != minima[i - 1]:
+                value = grams[minima[i]]
+                place = np.searchsorted(mine, value)
+                known = place < mine.size and mine[place] == value
+            hit[i] = known
+        roll_shingles(tokens, count, k, grams)
+        others = np.empty(windows, np.uint64)
+        _second_hashes(tokens, count, k, others)
+        first = np.empty(windows, np.int64)
+        _first_places(grams, windows, np.full(_table_size(windows), -1, np.int64), first)
+        seen = np.zeros(windows, np.uint8)
+        if at + windows > keys.size:
+            keys, checks = _grown(keys, at, at + windows), _grown(checks, at, at + windows)
+            owners, places = _grown(owners, at, at + windows), _grown(places, at, at + windows)
+        for i in range(windows):
+            if hit[i] and seen[first[i]] < 2:
+                seen[first[i]] += 1
+                keys[at], checks[at], owners[at], places[at] = grams[i], others[i], row, i
+                at += 1
+    return keys[:at].copy(), checks[:at].copy(), owners[:at].copy(), places[:at].copy()
+
+
+@njit(cache=True, nogil=True)
+def _whole_characters(data, end, low, high):
+    """The largest part of data[low:high] that cuts no character of a text that ends at `end`."""
+    while low < high and (data[low] & 0xC0) == 0x80:
+        low += 1
+    while high > low and high < end and (data[high] & 0xC0) == 0x80:
+        high -= 1
+    return low, high
+
+
+@njit(cache=True, nogil=True)
+def locate_spans(data, offsets, bytewise, kinds, folded, quick, gaps, k, keep_one, places, place_ends):
+    """Byte spans of each row that its repeated windows cover.
+
+    Row i has the windows that begin at tokens places[place_ends[i]:place_ends[i + 1]], ascending: all of those that
+    are repeated, but of one that stands several times in the row the first two only; the rest are found here.
+
+    Returns:
+        starts and ends (absolute, int64), where each row's begin.
+    """
+    rows = offsets.size - 1
+    span_starts, span_ends = np.empty(1024, np.int64), np.empty(1024, np.int64)
+    found = np.zeros(rows + 1, np.int64)
+    at = 0
+    for row in range(rows):
+        low, high = place_ends[row], place_ends[row + 1]
+        found[row + 1] = at
+        if low == high:
+            continue
+        begin, end = offsets[row], offsets[row + 1]
+        bound = _bound(data, begin, end, bytewise, kinds, gaps)
+        tokens, grams = np.empty(bound, np.uint64), np.empty(bound, np.uint64)
+        starts, ends = np.empty(bound, np.int64), np.empty(bound, np.int64)
+        count = read_tokens(data, begin, end, bytewise, kinds, folded, quick, gaps, tokens, starts, ends)
+        windows = roll_shingles(tokens, count, k, grams)
+        first = np.empty(windows, np.int64)
+        _first_places(grams, windows, np.full(_table_size(windows), -1, np.int64), first)
+        whole, rest = np.zeros(windows, np.bool_), np.zeros(windows, np.bool_)
+        for p in range(low, high):
+            i = places[p]
+            if i == first[i] or not keep_one:
+                whole[first[i]] = True
+            else:
+                rest[first[i]] = True
+        covered = -1  # the last token of the span that is open
+        for i in range(windows):
+            if not (whole[first[i]] or (rest[first[i]] and i != first[i])):
+                continue
+            if i > covered + 1 or covered < 0:
+                if at == span_starts.size:
+                    span_starts, span_ends = _grown(span_starts, at, at + 1), _grown(span_ends, at, at + 1)
+                span_starts[at] = starts[i]
+                at += 1
+            covered = i + k - 1
+            span_ends[at - 1] = ends[covered]
+        if bytewise:
+            for p in range(found[row], at):
+                span_starts[p], span_ends[p] = _whole_characters(data, end, span_starts[p], span_ends[p])
+        found[row + 1] = at
+    return span_starts[:at].copy(), span_ends[:at].copy(), found
