@@ -343,7 +343,7 @@ def verdicts_for(store: Store, files: Iterable[str], partition: int) -> pa.Table
                 parts.append(_slice(reader.schema.empty_table().combine_chunks(), partition))
     if not parts:
         return pa.table({"row": pa.array([], pa.int64())})
-    table = pa.concat_tables(parts)
+    table = pa.concat_tables(parts, promote_options="default")
     if "row" in table.schema.names:
         table = table.take(pc.sort_indices(table, sort_keys=[("row", "ascending")]))
     return table.combine_chunks()

@@ -58,6 +58,7 @@ class NodeExchange:
     def run(self, emitted: Emitted) -> str:
         """Returns the name of the listing of the last round's verdicts."""
         units = {p.number: unit for p, unit in self._gathered.items()}
+        remembered: list[str] = []
         for round in range(type(self._stage).rounds):
             files = self._reduce(round, emitted, units)
             if files and self._stage.links(round):
@@ -65,9 +66,11 @@ class NodeExchange:
             elif files and self._stage.resolves(round):
                 files = self._resolve(round, files)
             verdicts = self._desk.listing({"files": [f.name for f in files]})
+            if round in type(self._stage).remembers:
+                remembered += [f.name for f in files]
             if round + 1 < type(self._stage).rounds:
                 emitted, units = self._emit(round + 1, verdicts)
-        return verdicts
+        return self._desk.listing({"files": [*remembered, *(f.name for f in files)]})
 
     def _emit(self, round: int, verdicts: str) -> tuple[Emitted, dict[int, str]]:
         """A later round's emission, from the rows gathered."""

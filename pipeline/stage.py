@@ -168,6 +168,7 @@ class GlobalStage(Stage[R]):
     """
 
     rounds: ClassVar[int] = 1
+    remembers: ClassVar[Sequence[int]] = ()  # rounds before the last whose verdicts `annotate` sees as well
     singles: ClassVar[bool] = True  # does `reduce` want the keys that one row alone has
 
     def order(self, round: int) -> Sequence[str]:  # noqa: ARG002
@@ -212,7 +213,11 @@ class GlobalStage(Stage[R]):
         raise NotImplementedError
 
     def annotate(self, batch: pa.RecordBatch, verdicts: pa.Table) -> Marks:
-        """Marks for each row, from the last round's verdicts (`row` = index in this batch, ascending)."""
+        """Marks for each row, from the last round's verdicts (`row` = index in this batch, ascending).
+
+        Verdicts of rounds in `remembers` are among them, with nulls where a round has no such column; a column is
+        missing where none of these rounds said anything.
+        """
         raise NotImplementedError
 
 

@@ -72,6 +72,21 @@ def reject_rows(rows: int, verdicts: pa.Table, reason: str, evidence: pa.StructT
     )
 
 
+def hash_halves(id_hash: pa.Array) -> np.ndarray:
+    """The first 64 bits of each id's hash: a total order of documents that depends on nothing but their ids."""
+    raw = np.frombuffer(id_hash.buffers()[1], np.uint8)[id_hash.offset * 16 : (id_hash.offset + len(id_hash)) * 16]
+    halves: np.ndarray = raw.reshape(-1, 16)[:, :8].copy().view(np.uint64).reshape(-1)
+    return halves
+
+
+def mix_references(numbers: np.ndarray) -> np.ndarray:
+    """Uniform keys from document references (splitmix64's finisher)."""
+    h = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: np.ndarray = h ^ (h >> np.uint64(31))
+    return mixed
+
+
 def group_starts(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """Where each run of equal keys begins, and the number of keys at the end.
 

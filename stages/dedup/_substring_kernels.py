@@ -146,16 +146,19 @@ def _first_places(hashes, count, table, first):
 
 
 @njit(cache=True, nogil=True)
-def window_rows(data, offsets, bytewise, kinds, folded, quick, gaps, k, m, wanted, wanted_ends):
-    """The windows of each row whose minimizer is wanted: two hashes, row, first token.
+def run_rows(data, offsets, bytewise, kinds, folded, quick, gaps, k, m, wanted, wanted_ends):
+    """Runs of neighbouring windows that share a wanted minimizer.
 
-    Row i wants the ascending n-gram hashes wanted[wanted_ends[i]:wanted_ends[i + 1]]. A window that stands more than
-    twice in a row comes twice.
+    Row i wants the ascending n-gram hashes wanted[wanted_ends[i]:wanted_ends[i + 1]]. Of a run that stands more than
+    twice in a row, with all its tokens, the first two are told.
+
+    Returns:
+        minimizer, row, token of the first window, number of windows, first byte and end byte of all its tokens.
     """
     rows = offsets.size - 1
-    nowhere = np.empty(0, np.int64)
-    keys, checks = np.empty(1024, np.uint64), np.empty(1024, np.uint64)
-    owners, places = np.empty(1024, np.int32), np.empty(1024, np.int32)
+    keys, owners = np.empty(1024, np.uint64), np.empty(1024, np.int32)
+    places, counts = np.empty(1024, np.int32), np.empty(1024, np.int32)
+    begins, stops = np.empty(1024, np.int64), np.empty(1024, np.int64)
     at = 0
     for row in range(rows):
         bound = _bound(data, offsets[row], offsets[row + 1], bytewise, kinds, gaps)
@@ -163,47 +166,160 @@ def window_rows(data, offsets, bytewise, kinds, folded, quick, gaps, k, m, wante
         if mine.size == 0 or bound < k:
             continue
         tokens, grams = np.empty(bound, np.uint64), np.empty(bound, np.uint64)
+        starts, ends = np.empty(bound, np.int64), np.empty(bound, np.int64)
         count = read_tokens(
-            data,
-            offsets[row],
-            offsets[row + 1],
-            bytewise,
-            kinds,
-            folded,
-            quick,
-            gaps,
-            tokens,
-            nowhere,
-            nowhere,
+            data, offsets[row], offsets[row + 1], bytewise, kinds, folded, quick, gaps, tokens, starts, ends
         )
         if count < k:
             continue
         minima = np.empty(count, np.int64)
         grams_found = roll_shingles(tokens, count, m, grams)
         windows = _find_minima(grams, grams_found, k - m + 1, np.empty(count, np.int64), minima)
-        hit = np.zeros(windows, np.bool_)
-        known = False
-        for i in range(windows):
-            if i == 0 or minima[i] != minima[i - 1]:
-                value = grams[minima[i]]
-                place = np.searchsorted(mine, value)
-                known = place < mine.size and mine[place] == value
-            hit[i] = known
+        firsts = np.empty(windows + 1, np.int64)  # the first window of each run that is wanted
+        lengths = np.empty(windows, np.int64)
+        runs = 0
+        i = 0
+        while i < windows:
+            j = i + 1
+            while j < windows and minima[j] == minima[i]:
+                j += 1
+            value = grams[minima[i]]
+            place = np.searchsorted(mine, value)
+            if place < mine.size and mine[place] == value:
+                firsts[runs], lengths[runs] = i, j - i
+                runs += 1
+            i = j
+        if runs == 0:
+            continue
+        values = np.empty(runs, np.uint64)
+        for r in range(runs):
+            values[r] = grams[minima[firsts[r]]]
         roll_shingles(tokens, count, k, grams)
-        others = np.empty(windows, np.uint64)
-        _second_hashes(tokens, count, k, others)
-        first = np.empty(windows, np.int64)
-        _first_places(grams, windows, np.full(_table_size(windows), -1, np.int64), first)
-        seen = np.zeros(windows, np.uint8)
-        if at + windows > keys.size:
-            keys, checks = _grown(keys, at, at + windows), _grown(checks, at, at + windows)
-            owners, places = _grown(owners, at, at + windows), _grown(places, at, at + windows)
-        for i in range(windows):
-            if hit[i] and seen[first[i]] < 2:
-                seen[first[i]] += 1
-                keys[at], checks[at], owners[at], places[at] = grams[i], others[i], row, i
-                at += 1
-    return keys[:at].copy(), checks[:at].copy(), owners[:at].copy(), places[:at].copy()
+        whole = np.empty(runs, np.uint64)  # of all tokens of a run: its first and last window, and how many
+        for r in range(runs):
+            low, high = firsts[r], firsts[r] + lengths[r] - 1
+            whole[r] = mix64(grams[low] ^ mix64(grams[high] + np.uint64(lengths[r])))
+        first = np.empty(runs, np.int64)
+        _first_places(whole, runs, np.full(_table_size(runs), -1, np.int64), first)
+        seen = np.zeros(runs, np.uint8)
+        if at + runs > keys.size:
+            keys, owners = _grown(keys, at, at + runs), _grown(owners, at, at + runs)
+            places, counts = _grown(places, at, at + runs), _grown(counts, at, at + runs)
+            begins, stops = _grown(begins, at, at + runs), _grown(stops, at, at + runs)
+        for r in range(runs):
+            if seen[first[r]] == 2:
+                continue
+            seen[first[r]] += 1
+            low = firsts[r]
+            keys[at], owners[at], places[at], counts[at] = values[r], row, low, lengths[r]
+            begins[at], stops[at] = starts[low], ends[low + lengths[r] + k - 2]
+            at += 1
+    return (
+        keys[:at].copy(),
+        owners[:at].copy(),
+        places[:at].copy(),
+        counts[:at].copy(),
+        begins[:at].copy(),
+        stops[:at].copy(),
+    )
+
+
+@njit(cache=True, nogil=True)
+def copy_spans(data, begins, stops):
+    """The bytes of some spans one after another, and where each begins."""
+    offsets = np.zeros(begins.size + 1, np.int64)
+    for i in range(begins.size):
+        offsets[i + 1] = offsets[i] + stops[i] - begins[i]
+    out = np.empty(offsets[-1], np.uint8)
+    for i in range(begins.size):
+        out[offsets[i] : offsets[i + 1]] = data[begins[i] : stops[i]]
+    return out, offsets
+
+
+@njit(cache=True, nogil=True)
+def judge_runs(groups, data, offsets, bytewise, kinds, folded, quick, gaps, k, counts, keep_one):
+    """Which windows fall, of runs that share a minimizer.
+
+    `groups` holds where each group of rows begins, and the number of rows; the rows are in the order of preference.
+    Row i is a run of counts[i] windows, whose tokens stand in data[offsets[i]:offsets[i + 1]].
+
+    Returns:
+        row, first window (from the start of its run), number of windows, and the row that keeps the first of them,
+        for each stretch of windows that fall.
+    """
+    fallen, firsts = np.empty(1024, np.int64), np.empty(1024, np.int32)
+    lengths, keepers = np.empty(1024, np.int32), np.empty(1024, np.int64)
+    nowhere = np.empty(0, np.int64)
+    most = longest = 1
+    for g in range(groups.size - 1):
+        most = max(most, counts[groups[g] : groups[g + 1]].sum())
+    for row in range(offsets.size - 1):
+        longest = max(longest, _bound(data, offsets[row], offsets[row + 1], bytewise, kinds, gaps))
+    tokens, grams, others = (
+        np.empty(longest, np.uint64),
+        np.empty(longest, np.uint64),
+        np.empty(longest, np.uint64),
+    )
+    left, right = np.empty(_table_size(most), np.uint64), np.empty(_table_size(most), np.uint64)
+    times, keeper = (
+        np.zeros(left.size, np.int32),
+        np.empty(left.size, np.int64),
+    )  # zeroed again after each group
+    slots, rows_of = np.empty(most, np.int64), np.empty(most, np.int64)
+    at = 0
+    for g in range(groups.size - 1):
+        low, high = groups[g], groups[g + 1]
+        if high - low < 2:
+            continue
+        mask = np.uint64(_table_size(counts[low:high].sum()) - 1)
+        done = 0
+        for row in range(low, high):
+            count = read_tokens(
+                data,
+                offsets[row],
+                offsets[row + 1],
+                bytewise,
+                kinds,
+                folded,
+                quick,
+                gaps,
+                tokens,
+                nowhere,
+                nowhere,
+            )
+            roll_shingles(tokens, count, k, grams)
+            _second_hashes(tokens, count, k, others)
+            for i in range(counts[row]):
+                slot = np.int64(grams[i] & mask)
+                while times[slot] and (left[slot] != grams[i] or right[slot] != others[i]):
+                    slot = np.int64((np.uint64(slot) + np.uint64(1)) & mask)
+                if times[slot] == 0:
+                    left[slot], right[slot], keeper[slot] = grams[i], others[i], done
+                times[slot] += 1
+                slots[done], rows_of[done] = slot, row
+                done += 1
+        done = 0
+        for row in range(low, high):
+            open_run = False
+            for i in range(counts[row]):
+                slot = slots[done]
+                falls = times[slot] > 1 and not (keep_one and keeper[slot] == done)
+                done += 1
+                if not falls:
+                    open_run = False
+                    continue
+                if not open_run:
+                    if at == fallen.size:
+                        fallen, firsts = _grown(fallen, at, at + 1), _grown(firsts, at, at + 1)
+                        lengths, keepers = _grown(lengths, at, at + 1), _grown(keepers, at, at + 1)
+                    fallen[at], firsts[at], lengths[at] = row, i, 0
+                    keepers[at] = rows_of[keeper[slot]]
+                    open_run = True
+                    at += 1
+                lengths[at - 1] += 1
+        for i in range(done):
+            times[slots[i]] = 0
+    return fallen[:at].copy(), firsts[:at].copy(), lengths[:at].copy(), keepers[:at].copy()
 
 
 @njit(cache=True, nogil=True)
@@ -217,11 +333,13 @@ def _whole_characters(data, end, low, high):
 
 
 @njit(cache=True, nogil=True)
-def locate_spans(data, offsets, bytewise, kinds, folded, quick, gaps, k, keep_one, places, place_ends):
-    """Byte spans of each row that its repeated windows cover.
+def locate_spans(
+    data, offsets, bytewise, kinds, folded, quick, gaps, k, keep_one, places, counts, place_ends
+):
+    """Byte spans of each row that its falling windows cover.
 
-    Row i has the windows that begin at tokens places[place_ends[i]:place_ends[i + 1]], ascending: all of those that
-    are repeated, but of one that stands several times in the row the first two only; the rest are found here.
+    Row i has stretches of counts[j] windows that begin at tokens places[j], j from place_ends[i] to
+    place_ends[i + 1]. Of windows that stand more than twice in a row some may be missing; they are found here.
 
     Returns:
         starts and ends (absolute, int64), where each row's begin.
@@ -245,11 +363,11 @@ def locate_spans(data, offsets, bytewise, kinds, folded, quick, gaps, k, keep_on
         _first_places(grams, windows, np.full(_table_size(windows), -1, np.int64), first)
         whole, rest = np.zeros(windows, np.bool_), np.zeros(windows, np.bool_)
         for p in range(low, high):
-            i = places[p]
-            if i == first[i] or not keep_one:
-                whole[first[i]] = True
-            else:
-                rest[first[i]] = True
+            for i in range(places[p], places[p] + counts[p]):
+                if i == first[i] or not keep_one:
+                    whole[first[i]] = True
+                else:
+                    rest[first[i]] = True
         covered = -1  # the last token of the span that is open
         for i in range(windows):
             if not (whole[first[i]] or (rest[first[i]] and i != first[i])):

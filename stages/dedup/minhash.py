@@ -18,7 +18,13 @@ from pydantic import Field
 from pipeline.stage import Marks
 from stages.dedup._judge_kernels import judge_groups
 from stages.dedup._minhash import MinhashParams, bad_params, s_curve
-from stages.dedup._policy import CLUSTER_SIZES, SurvivorPolicy, group_starts, reject_rows
+from stages.dedup._policy import (
+    CLUSTER_SIZES,
+    SurvivorPolicy,
+    group_starts,
+    mix_references,
+    reject_rows,
+)
 
 EVIDENCE_TYPE = pa.struct(
     [
@@ -103,7 +109,7 @@ class MinhashDedup(MinhashParams, SurvivorPolicy[None]):
         texts = self.texts(batch).take(at)
         return pa.table(
             {
-                "key": _mix(groups),
+                "key": mix_references(groups),
                 "row": at.cast(pa.int32()),
                 **self.policy_columns(batch, at, texts),
                 "shingles": self.sets(texts),
@@ -150,10 +156,3 @@ def _link(docs: pa.ChunkedArray, starts: np.ndarray) -> pa.Table:
     first = np.repeat(starts[:-1], np.diff(starts))
     linked = np.flatnonzero(first != np.arange(numbers.size))
     return pa.table({"doc": numbers[linked], "group": numbers[first[linked]]})
-
-
-def _mix(numbers: np.ndarray) -> np.ndarray:
-    """Uniform keys from document references (splitmix64's finisher)."""
-    h = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return h ^ (h >> np.uint64(31))  # type: ignore[no-any-return]

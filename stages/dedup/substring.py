@@ -1,7 +1,9 @@
 """Cut out spans of text that stand elsewhere in the corpus too, word for word.
 
     round 0: of every document, few n-grams that stand for all its windows of k tokens (minimizers)
-    round 1: the windows whose n-gram stands twice in the corpus meet; all but one of those that are equal fall
+    round 1: the runs of windows whose n-gram stands twice in the corpus meet, as text; all but one of the windows
+             that are equal fall
+    round 2: a document that loses something learns the id of the one that keeps it
 
 Lee, Ippolito, Nystrom, Zhang, Eck, Callison-Burch, Carlini, "Deduplicating Training Data Makes Language Models
 Better", ACL 2022 (ExactSubstr), which needs one suffix array over the corpus; the exchange needs none.
@@ -16,11 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from pipeline.schema import TEXT
+from pipeline.schema import ID_HASH, TEXT
 from pipeline.stage import Marks
 from stages.dedup._cuts import cut_spans
-from stages.dedup._policy import SurvivorPolicy
-from stages.dedup._substring_kernels import locate_spans, sample_rows, window_rows
+from stages.dedup._policy import SurvivorPolicy, group_starts, hash_halves, mix_references
+from stages.dedup._substring_kernels import copy_spans, judge_runs, locate_spans, run_rows, sample_rows
 from stages.kernels.buffers import text_buffers
 from stages.kernels.words import Alphabet, token_alphabet, word_alphabet
 
@@ -61,7 +63,8 @@ class SubstringDedup(SurvivorPolicy[None]):
     """
 
     reasons = SubstringReason
-    rounds: ClassVar[int] = 2
+    rounds: ClassVar[int] = 3
+    remembers: ClassVar[Sequence[int]] = (1,)
     singles: ClassVar[bool] = False
     libraries: ClassVar[Sequence[str]] = ()
     measures: ClassVar[Mapping[str, Sequence[float]]] = {"removed_fraction": FRACTIONS}
@@ -88,7 +91,7 @@ class SubstringDedup(SurvivorPolicy[None]):
 
     def reads(self) -> pa.Schema:
         """The text, and what the survivor policy looks at."""
-        return pa.schema([*self.policy_reads(), TEXT])
+        return pa.schema([*self.policy_reads(), ID_HASH, TEXT])
 
     def writes(self) -> pa.Schema:
         """How much was repeated; and the text without it, when cutting."""
@@ -105,77 +108,88 @@ class SubstringDedup(SurvivorPolicy[None]):
         return (self.unit == "byte", *alphabet)
 
     def order(self, round: int) -> Sequence[str]:
-        """Equal windows together, the one that stays first."""
-        return ["check", *self.policy_order, "place"] if round else ()
+        """Equal windows together, the one that stays first; the document that keeps before those that ask."""
+        ranks = [name for name in self.policy_order if name != "id" and self._ranked(name)]
+        return ((), (*ranks, "tie", "place"), ("asks",))[round]
+
+    def _ranked(self, name: str) -> bool:
+        return name != "priority" or bool(self.source_priority)
 
     def emit(self, batch: pa.RecordBatch, resource: None, round: int, verdicts: pa.Table) -> pa.Table:  # noqa: ARG002
-        """Round 0: minimizers. Round 1: windows whose minimizer is repeated."""
+        """Round 0: minimizers. Round 1: windows whose minimizer is repeated. Round 2: who asks, who answers."""
+        if round == 2:
+            return _emit_questions(batch, verdicts)
         data, offsets = text_buffers(batch["text"])
         k = self.length
         m = max(1, k // 2)
-        if not round:
+        if round == 0:
             keys, rows = sample_rows(data, offsets, *self._alphabet(), k, m)
             return pa.table({"key": keys, "row": rows})
-        some = verdicts.num_rows > 0
-        owners = verdicts["row"].to_numpy() if some else np.zeros(0, np.int64)
-        grams = verdicts["gram"].to_numpy() if some else np.zeros(0, np.uint64)
+        owners, grams = _columns(verdicts, gram=np.uint64)
         wanted = grams[np.lexsort((grams, owners))]
-        ends = np.searchsorted(owners, np.arange(batch.num_rows + 1))
-        keys, checks, rows, places = window_rows(
-            data, offsets, *self._alphabet(), k, m, wanted, ends.astype(np.int64)
+        ends = np.searchsorted(owners, np.arange(batch.num_rows + 1)).astype(np.int64)
+        keys, rows, places, counts, begins, stops = run_rows(
+            data, offsets, *self._alphabet(), k, m, wanted, ends
         )
-        return pa.table(
-            {
-                "key": keys,
-                "row": rows,
-                "check": checks,
-                "place": places,
-                **self._policy_of(batch, rows),
-            }
+        texts, text_offsets = copy_spans(data, begins, stops)
+        runs = pa.LargeBinaryArray.from_buffers(
+            pa.large_binary(), len(keys), [None, pa.py_buffer(text_offsets), pa.py_buffer(texts)]
         )
+        payload = {"place": places, "windows": counts, "text": runs}
+        return pa.table({"key": keys, "row": rows, **payload, **self._policy_of(batch, rows)})
 
     def _policy_of(self, batch: pa.RecordBatch, rows: np.ndarray) -> dict[str, pa.Array]:
-        """Policy columns for each window: of each document once, then repeated."""
-        documents, which = np.unique(rows, return_inverse=True)
-        at = pa.array(documents, pa.int32())
-        columns = self.policy_columns(batch, at, batch["text"].take(at))
-        return {name: column.take(pa.array(which)) for name, column in columns.items()}
+        """What of the policy sorts windows: fixed-size columns alone, for there are many; ids give way to hashes."""
+        ties = hash_halves(batch["id_hash"])[rows]
+        if self.prefer == "first" and not self.quality and not self.source_priority:
+            return {"tie": pa.array(ties)}
+        at = pa.array(np.arange(batch.num_rows), pa.int32())
+        columns = self.policy_columns(batch, at, batch["text"])
+        which = pa.array(rows)
+        ranks = {n: c.take(which) for n, c in columns.items() if n != "id" and self._ranked(n)}
+        return {**ranks, "tie": pa.array(ties)}
 
     def reduce(self, bucket: pa.Table, round: int) -> pa.Table:
-        """Round 0: n-grams that stand twice, for all their documents. Round 1: windows that fall, and to whom."""
-        keys = np.asarray(bucket["key"].to_numpy(), np.uint64)
-        checks = np.asarray(bucket["check"].to_numpy(), np.uint64) if round else keys
-        new = np.ones(len(keys), bool)
-        new[1:] = (keys[1:] != keys[:-1]) | (checks[1:] != checks[:-1])
-        starts = np.flatnonzero(new)
-        sizes = np.diff(np.append(starts, len(keys)))
-        first = np.repeat(starts, sizes)
-        falls = np.repeat(sizes > 1, sizes)
-        if not round:
-            said = pa.table({"doc": bucket["doc"], "gram": bucket["key"]})
-            return said.filter(pa.array(falls))
-        if self.keep == "one":
-            falls &= first != np.arange(len(keys))
-        at = pa.array(np.flatnonzero(falls))
-        survivor = bucket["id"].take(pa.array(first)).take(at)
-        if self.keep == "none":
-            survivor = pa.nulls(len(at), pa.string())
+        """Round 0: repeated n-grams. Round 1: windows that fall, and to which document. Round 2: its id."""
+        if round == 2:
+            return _answer(bucket)
+        if round == 0:
+            return _repeated(bucket)
+        docs, places = (np.asarray(bucket[name].to_numpy()) for name in ("doc", "place"))
+        starts = group_starts(bucket["key"])
+        data, offsets = text_buffers(bucket["text"])
+        one = self.keep == "one"
+        counts = np.asarray(bucket["windows"].to_numpy())
+        fallen, firsts, lengths, keepers = judge_runs(
+            starts, data, offsets, *self._alphabet(), self.length, counts, one
+        )
+        own = np.unique(docs[keepers]) if one else docs[:0]  # who keeps something learns its own reference
         return pa.table(
-            {"doc": bucket["doc"].take(at), "place": bucket["place"].take(at), "survivor": survivor}
+            {
+                "doc": np.concatenate([docs[fallen], own]),
+                "place": np.concatenate([places[fallen] + firsts, np.full(len(own), -1, np.int32)]),
+                "windows": np.concatenate([lengths, np.zeros(len(own), np.int32)]),
+                "keeper": np.concatenate([docs[keepers], own]),
+            }
         )
 
     def annotate(self, batch: pa.RecordBatch, verdicts: pa.Table) -> Marks:
         """Texts without their repeated spans."""
         rows, texts = batch.num_rows, batch["text"]
         data, offsets = text_buffers(texts)
-        some = verdicts.num_rows > 0
-        owners = verdicts["row"].to_numpy() if some else np.zeros(0, np.int64)
-        places = verdicts["place"].to_numpy() if some else np.zeros(0, np.int32)
-        order = np.lexsort((places, owners))
-        places = np.append(places[order], np.int32(0))  # the kernel wants an array of some size
-        ends = np.searchsorted(owners, np.arange(rows + 1)).astype(np.int64)
+        owners, places = _columns(verdicts, place=np.int32)
+        counts = _columns(verdicts, windows=np.int32)[1]
+        falls = places >= 0
+        ends = np.searchsorted(owners[falls], np.arange(rows + 1)).astype(np.int64)
         starts, stops, bounds = locate_spans(
-            data, offsets, *self._alphabet(), self.length, self.keep == "one", places, ends
+            data,
+            offsets,
+            *self._alphabet(),
+            self.length,
+            self.keep == "one",
+            places[falls],
+            counts[falls],
+            ends,
         )
         cut = cut_spans(texts, starts, stops, bounds)
         lengths = np.asarray(pc.fill_null(pc.utf8_length(texts), 0), np.int64)
@@ -185,14 +199,12 @@ class SubstringDedup(SurvivorPolicy[None]):
         few = touched & (left < self.min_left_chars)
         most = touched & (share > (2.0 if self.max_removed_fraction is None else self.max_removed_fraction))
         reject = _reasons(few, most)
-        first = np.full(rows, -1, np.int64)
-        first[owners[order][::-1]] = np.arange(len(order))[::-1]
         evidence = _evidence(
             np.diff(bounds),
             cut.removed,
             share,
             _first_spans(data, starts, stops, bounds),
-            _survivors(verdicts, order, first),
+            _survivors(verdicts, rows),
             _span_lists(cut.starts, cut.ends, bounds),
         )
         columns = {"repeated_chars": pa.array(cut.removed, pa.int64())}
@@ -200,6 +212,49 @@ class SubstringDedup(SurvivorPolicy[None]):
             columns["text"] = cut.texts if touched.any() else texts
             return Marks(columns, reject, evidence)
         return Marks(columns)
+
+
+def _columns(verdicts: pa.Table, **wanted: type) -> list[np.ndarray]:
+    """`row` and another column of verdicts, without the rows that have none; empty where there are no verdicts."""
+    ((name, kind),) = wanted.items()
+    if name not in verdicts.schema.names:
+        return [np.zeros(0, np.int64), np.zeros(0, kind)]
+    told = verdicts.filter(pc.is_valid(verdicts[name])) if verdicts[name].null_count else verdicts
+    return [told["row"].to_numpy(), told[name].to_numpy()]
+
+
+def _repeated(bucket: pa.Table) -> pa.Table:
+    """Keys that stand twice, for each of their rows."""
+    keys, docs = (np.asarray(bucket[name].to_numpy(), np.uint64) for name in ("key", "doc"))
+    starts = group_starts(bucket["key"])
+    some = np.repeat(np.diff(starts) > 1, np.diff(starts))
+    return pa.table({"doc": docs[some], "gram": keys[some]})
+
+
+def _emit_questions(batch: pa.RecordBatch, verdicts: pa.Table) -> pa.Table:
+    """A row for each document that loses something, and one for each that keeps something, with its id."""
+    owners, places = _columns(verdicts, place=np.int32)
+    keepers = _columns(verdicts, keeper=np.uint64)[1]
+    order = np.lexsort((places, owners))
+    owners, places, keepers = owners[order], places[order], keepers[order]
+    lost = np.flatnonzero(places >= 0)
+    lost = lost[np.unique(owners[lost], return_index=True)[1]]  # its first falling window
+    kept = np.flatnonzero(places < 0)
+    kept = kept[np.unique(owners[kept], return_index=True)[1]]
+    at = np.concatenate([kept, lost])
+    rows = pa.array(owners[at], pa.int32())
+    names = pc.if_else(pa.array(places[at] < 0), batch["id"].take(rows), pa.scalar(None, pa.string()))
+    asks = pa.array((places[at] >= 0).astype(np.int8))
+    return pa.table({"key": mix_references(keepers[at]), "row": rows, "asks": asks, "survivor": names})
+
+
+def _answer(bucket: pa.Table) -> pa.Table:
+    """The id that heads each key, for those that ask for it."""
+    starts = group_starts(bucket["key"])
+    first = np.repeat(starts[:-1], np.diff(starts))
+    names = bucket["survivor"].take(pa.array(first))
+    asks = pc.and_(pc.equal(bucket["asks"], 1), pc.is_valid(names))
+    return pa.table({"doc": bucket["doc"], "survivor": names}).filter(asks)
 
 
 def _reasons(few: np.ndarray, most: np.ndarray) -> pa.Array:
@@ -221,12 +276,14 @@ def _first_spans(
     ]
 
 
-def _survivors(verdicts: pa.Table, order: np.ndarray, first: np.ndarray) -> pa.Array:
+def _survivors(verdicts: pa.Table, rows: int) -> pa.Array:
     """The id of the document in which each row's first falling window stays."""
-    if not verdicts.num_rows:
-        return pa.nulls(len(first), pa.string())
-    ids = verdicts["survivor"].combine_chunks().cast(pa.string()).take(pa.array(order))
-    return ids.take(pa.array(first, mask=first < 0))
+    if "survivor" not in verdicts.schema.names:
+        return pa.nulls(rows, pa.string())
+    told = verdicts.filter(pc.is_valid(verdicts["survivor"]))
+    place = np.full(rows, -1, np.int64)
+    place[told["row"].to_numpy()] = np.arange(len(told))
+    return told["survivor"].combine_chunks().cast(pa.string()).take(pa.array(place, mask=place < 0))
 
 
 def _span_lists(starts: np.ndarray, ends: np.ndarray, bounds: np.ndarray) -> pa.Array:

@@ -37,11 +37,19 @@ def run_global(
     """
     rng = random.Random(shuffle_seed)
     verdicts = [NO_VERDICTS for _ in batches]
+    remembered: list[list[pa.Table]] = [[] for _ in batches]
     for round in range(stage.rounds):
         emitted = [stage.emit(b, resource, round, v) for b, v in zip(batches, verdicts, strict=True)]
         check_schemas(emitted)
         said = exchange(stage, emitted, round, max_group_rows, rng)
         verdicts = [route(said, partition) for partition in range(len(batches))]
+        if round in stage.remembers and round + 1 < stage.rounds:
+            for tables, table in zip(remembered, verdicts, strict=True):
+                tables.append(table)
+    for i, tables in enumerate(remembered):
+        if tables:
+            table = pa.concat_tables([*tables, verdicts[i]], promote_options="default")
+            verdicts[i] = table.sort_by("row")
     return [stage.annotate(b, v) for b, v in zip(batches, verdicts, strict=True)]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.schema import id_hashes
 from pipeline.stage import GlobalStage
 from tests.support.exchange import run_global
 
@@ -15,6 +16,7 @@ def batch_of(documents: Sequence[Doc]) -> pa.RecordBatch:
     return pa.record_batch(
         {
             "id": pa.array([f"{source}/{key}" for source, key, _ in documents], pa.string()),
+            "id_hash": id_hashes(f"{source}/{key}" for source, key, _ in documents),
             "source": pa.array([source for source, _, _ in documents], pa.string()).dictionary_encode(),
             "text": pa.array([text for _, _, text in documents], pa.large_string()),
         }
