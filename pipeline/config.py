@@ -48,6 +48,9 @@ class RunConfig(_Model):
     buckets: int = Field(256, ge=2, le=65536, description="finest division of an exchange's keys")
     bucket_bytes: int = Field(256 << 20, ge=1 << 16, description="an exchange's rows one task may hold")
     max_group_rows: int = Field(100_000, ge=2, description="rows of one key that a reduction sees together")
+    store_compression: Literal["lz4", "zstd", "none"] = Field(
+        "lz4", description="of rows kept between levels: less disk, or less CPU"
+    )
     watchdog_s: float | None = Field(600.0, gt=0, description="seconds after which a stuck batch is cut off")
     samples: int = Field(5, ge=0, le=1000, description="sample documents kept for each reason")
 

@@ -15,6 +15,7 @@ from pipeline.io.store import Store
 # a task can map them and touch only its own rows.
 PACKED = pa.ipc.IpcWriteOptions(compression="lz4")
 RAW = pa.ipc.IpcWriteOptions()
+STORED = {"lz4": PACKED, "zstd": pa.ipc.IpcWriteOptions(compression="zstd"), "none": RAW}
 
 
 class Written(NamedTuple):

@@ -31,7 +31,10 @@ def read_tokens(data, start, end, bytewise, kinds, folded, quick, gaps, hashes, 
 
 @njit(cache=True, nogil=True)
 def _bound(data, start, end, bytewise, kinds, gaps):
-    return end - start if bytewise else bound_words(data, start, end, kinds, gaps)
+    """No more tokens than this are in data[start:end]; there are never more than bytes."""
+    if bytewise or end - start <= _ROOM:
+        return end - start
+    return bound_words(data, start, end, kinds, gaps)
 
 
 @njit(cache=True, nogil=True)
@@ -117,11 +120,11 @@ def _second_hashes(tokens, count, k, out):
         power *= _OTHER_BASE
     h = np.uint64(0)
     for i in range(count):
-        h = h * _OTHER_BASE + mix64(tokens[i] ^ _SALT)
+        h = h * _OTHER_BASE + tokens[i]
         if i >= k:
-            h -= mix64(tokens[i - k] ^ _SALT) * power
+            h -= tokens[i - k] * power
         if i >= k - 1:
-            out[i - k + 1] = mix64(h)
+            out[i - k + 1] = h
 
 
 @njit(cache=True, nogil=True)
@@ -237,6 +240,20 @@ def copy_spans(data, begins, stops):
 
 
 @njit(cache=True, nogil=True)
+def _all_alike(data, offsets, low, high):
+    """Whether rows low..high-1 are the same bytes."""
+    size = offsets[low + 1] - offsets[low]
+    for row in range(low + 1, high):
+        if offsets[row + 1] - offsets[row] != size:
+            return False
+    for row in range(low + 1, high):
+        for i in range(size):
+            if data[offsets[row] + i] != data[offsets[low] + i]:
+                return False
+    return True
+
+
+@njit(cache=True, nogil=True)
 def judge_runs(groups, data, offsets, bytewise, kinds, folded, quick, gaps, k, counts, keep_one):
     """Which windows fall, of runs that share a minimizer.
 
@@ -270,6 +287,14 @@ def judge_runs(groups, data, offsets, bytewise, kinds, folded, quick, gaps, k, c
     for g in range(groups.size - 1):
         low, high = groups[g], groups[g + 1]
         if high - low < 2:
+            continue
+        if counts[low] == counts[high - 1] and _all_alike(data, offsets, low, high):  # copies, mostly
+            if at + high - low > fallen.size:
+                fallen, firsts = _grown(fallen, at, at + high - low), _grown(firsts, at, at + high - low)
+                lengths, keepers = _grown(lengths, at, at + high - low), _grown(keepers, at, at + high - low)
+            for row in range(low + keep_one, high):
+                fallen[at], firsts[at], lengths[at], keepers[at] = row, 0, counts[row], low
+                at += 1
             continue
         mask = np.uint64(_table_size(counts[low:high].sum()) - 1)
         done = 0
