@@ -2,20 +2,22 @@
 
 Books are a monoid: `merge` is associative and commutative, so units may finish in any order on any number of
 workers and the sum is the same. Samples are the rows with the smallest hash of their id, which is such a sum
-too. Everything is plain JSON data.
+too; so are the histograms and the largest clusters of `pipeline.clusters`. Everything is plain JSON data.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.errors import BooksError
+from pipeline.clusters import bin_counts, count_clusters, field_of, lowest, merge_clusters, new_clusters
+from pipeline.errors import BooksError, StageError
 from pipeline.graph import Node
 from pipeline.stage import Stage
 
 EXCERPT_CHARS = 400
+_NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_null)
 COUNTERS = (
     "in",  # rows that came to the node
     "gathered",  # rows a Global node put away until its verdicts are known ...
@@ -43,11 +45,11 @@ def text_bytes(batch: pa.RecordBatch) -> int:
 
 
 class Books:
-    """Counts by node and source; samples by node and reason. `data` is plain JSON."""
+    """Counts by node and source; samples by node and reason; measures, clusters by node. `data` is plain JSON."""
 
     def __init__(self, samples: int, data: dict[str, Any] | None = None) -> None:
         self.samples = samples
-        self.data = data or {"nodes": {}, "samples": {}}
+        self.data = data or {"nodes": {}, "samples": {}, "measures": {}, "clusters": {}}
 
     def account(self, node: str, source: str) -> dict[str, Any]:
         """The counters of a node for one source's documents."""
@@ -95,22 +97,53 @@ class Books:
             hashes = pc.take(batch.column("id_hash"), rows)
             best = pc.take(rows, pc.sort_indices(hashes)[: self.samples]).to_pylist()
             offered = [_sample(batch, evidence, i) for i in best]
-            group[reason] = _lowest([*group.get(reason, []), *offered], self.samples)
+            group[reason] = lowest([*group.get(reason, []), *offered], self.samples)
 
     def offer(self, node: str, reason: str, sample: dict[str, Any]) -> None:
         """Offer one sample that is no row, such as a stretch of input that could not be read."""
         group = self.data["samples"].setdefault(node, {})
-        group[reason] = _lowest([*group.get(reason, []), sample], self.samples)
+        group[reason] = lowest([*group.get(reason, []), sample], self.samples)
+
+    def explain(
+        self, node: str, source: str, stage: Stage[Any], batch: pa.RecordBatch, evidence: pa.Array | None
+    ) -> None:
+        """Count what the evidence of rows that a verdict met measures, and the clusters that they belong to.
+
+        Args:
+            node: its name.
+            source: of all rows.
+            stage: its `measures` are counted.
+            batch: the rows.
+            evidence: struct, one a row; rows without it count for nothing.
+
+        Raises:
+            StageError: what is to be measured is no number.
+        """
+        for name, edges in type(stage).measures.items():
+            if (values := field_of(evidence, name)) is None:
+                continue
+            if not any(is_kind(values.type) for is_kind in _NUMBERS):
+                raise StageError(
+                    f"node '{node}': evidence '{name}' is {values.type}; `measures` takes numbers"
+                )
+            _add(self.data["measures"].setdefault(node, {}).setdefault(name, {}), bin_counts(values, edges))
+        if field_of(evidence, "cluster_size") is not None:
+            clusters = self.data["clusters"].setdefault(node, new_clusters())
+            count_clusters(clusters, source, batch, evidence, self.samples)
 
     def merge(self, other: Mapping[str, Any]) -> None:
         """Add another unit's books to these."""
         for node, sources in other["nodes"].items():
             for source, account in sources.items():
                 _add(self.account(node, source), account)
+        for node, measures in other.get("measures", {}).items():
+            _add(self.data["measures"].setdefault(node, {}), measures)
+        for node, clusters in other.get("clusters", {}).items():
+            merge_clusters(self.data["clusters"].setdefault(node, new_clusters()), clusters, self.samples)
         for node, reasons in other["samples"].items():
             group = self.data["samples"].setdefault(node, {})
             for reason, offered in reasons.items():
-                group[reason] = _lowest([*group.get(reason, []), *offered], self.samples)
+                group[reason] = lowest([*group.get(reason, []), *offered], self.samples)
 
 
 def _add(into: dict[str, Any], other: Mapping[str, Any]) -> None:
@@ -134,11 +167,6 @@ def _sample(batch: pa.RecordBatch, evidence: pa.Array, row: int) -> dict[str, An
         "excerpt": (text or "")[:EXCERPT_CHARS],
         "evidence": evidence[row].as_py(),
     }
-
-
-def _lowest(samples: Iterable[dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    unique = {(s["hash"], s["id"]): s for s in samples}
-    return [unique[key] for key in sorted(unique)[:count]]
 
 
 def check_unit(books: Books, where: str) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from functools import wraps
 from io import TextIOWrapper
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Annotated, Any
 
 import typer
@@ -232,13 +233,17 @@ def models_verify() -> None:
 
 @app.command()
 def report(run: RunFolder) -> None:
-    """Print the funnel of a finished run, and where its page is."""
+    """Print the funnel of a finished run, what its copies were, and where its page is."""
     from pipeline import api
+    from pipeline.duplicates import duplicates_text
     from pipeline.report import funnel_text
 
     with reported():
         opened = api.open_run(run)
-        say(funnel_text(opened.read_json("report.json")))
+        found = opened.read_json("report.json")
+        say(funnel_text(found))
+        if copies := duplicates_text(found):
+            say(f"\n{copies}")
         say(f"\nreport: {opened.output.path(opened.identifier)}/report.html")
 
 
@@ -258,7 +263,12 @@ def trace(
 
     with reported():
         opened = api.open_run(run)
-        say(_json(trace_data(opened, what)) if as_json else "\n".join(find(opened, what)))
+        if as_json:
+            say(_json(trace_data(opened, what)))
+        else:
+            shown = sys.stdout.isatty()
+            width = get_terminal_size((100, 40)).columns if shown else 100
+            say("\n".join(find(opened, what, width, colour=shown and "NO_COLOR" not in os.environ)))
 
 
 @app.command()

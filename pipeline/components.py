@@ -22,7 +22,7 @@ class Stars(NamedTuple):
     """What one step made of some documents' neighbourhoods."""
 
     pairs: pa.Table  # PAIRS, keyed as the next step wants them
-    count: int  # of the links that came in, each counted once
+    links: int  # that came in, each counted once
     digest: int  # of the same, the sum of a hash of each modulo 2^64
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.api import OpenRun
+from pipeline.clusters import bin_names
 
 ABSENT = "(none)"
 COUNTED = ("in", "kept", "written", "made", "edited", "bytes_in", "bytes_kept", "tokens_kept")
@@ -36,7 +37,7 @@ def diff_reports(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, A
 
     A node that only one of them has counts as nought in the other, and its `only` says who has it.
     """
-    left, right = ({n["node"]: counts_of(n["total"]) for n in report["nodes"]} for report in (a, b))
+    left, right = ({n["node"]: counts_of(n) for n in report["nodes"]} for report in (a, b))
     found = []
     for node in dict.fromkeys([*left, *right]):
         one, two = left.get(node, {}), right.get(node, {})
@@ -57,14 +58,27 @@ def diff_reports(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, A
     return found
 
 
-def counts_of(total: Mapping[str, Any]) -> dict[str, int]:
+def counts_of(node: Mapping[str, Any]) -> dict[str, int]:
     """What a report counts of a node, by one name each, such as `kept` and `rejected: near_duplicate`."""
+    total = node["total"]
     counts = {name: total[name] for name in COUNTED}
     for group in GROUPS:
         counts |= {f"{group}: {name}": n for name, n in total[group].items()}
     for column, values in total["values"].items():
         counts |= {f"{column}: {value}": n for value, n in values.items()}
-    return {name: n for name, n in counts.items() if n}
+    return {name: n for name, n in (counts | _copies(node)).items() if n}
+
+
+def _copies(node: Mapping[str, Any]) -> dict[str, int]:
+    """Clusters and histograms; a report of an earlier release has none."""
+    clusters = node.get("clusters")
+    counts = (
+        {"clusters": clusters["clusters"], "largest cluster": clusters["sizes"][-1][0]} if clusters else {}
+    )
+    for name, measured in node.get("measures", {}).items():
+        bins = bin_names(measured["edges"], most=1.0 if name == "similarity" else None)
+        counts |= {f"{name}: {b}": n for b, n in zip(bins, measured["counts"], strict=True)}
+    return counts
 
 
 def diff_inputs(a: Sequence[Sequence[Any]], b: Sequence[Sequence[Any]]) -> dict[str, int]:

@@ -90,6 +90,8 @@ class Ledger:
         """Verdicts that are noted and not carried out."""
         reasons = reject.filter(noted)
         self.books.count(node.name, self._source, "marked", reasons)
+        told = None if evidence is None else pc.if_else(noted, evidence, pa.scalar(None, evidence.type))
+        self.books.explain(node.name, self._source, node.stage, batch, told)
         self._fates.add(
             batch.column("id").filter(noted),
             node.name,
@@ -104,10 +106,22 @@ class Ledger:
         self._add(node, "edited", len(ids))
         self._fates.add(ids, node.name, "edited", evidence=evidence_json(evidence, mask).filter(mask))
 
-    def rejected(self, node: Node, batch: pa.RecordBatch, reasons: pa.Array, evidence: pa.Array) -> pa.Array:
-        """Rows are taken out; returns `rejected_by`, one a row."""
+    def rejected(
+        self,
+        node: Node,
+        batch: pa.RecordBatch,
+        reasons: pa.Array,
+        evidence: pa.Array,
+        told: pa.Array | None,
+    ) -> pa.Array:
+        """Rows are taken out; `evidence` is JSON text, `told` the same as the stage gave it.
+
+        Returns:
+            `rejected_by`, one a row.
+        """
         reasons = reasons.cast(pa.string())
         self.books.count(node.name, self._source, "rejected", reasons)
+        self.books.explain(node.name, self._source, node.stage, batch, told)
         self.books.sample(node.name, reasons, batch, evidence)
         named = qualified(node, reasons)
         ids = batch.column("id")

@@ -5,12 +5,15 @@ escape that was missed could do.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
+from pipeline import charts
+from pipeline.charts import similarity_chart
+from pipeline.clusters import bin_names, size_table
 from pipeline.picture import draw
 from pipeline.progress import seconds_text
 from pipeline.report import gone, lost, out_of, size_text
@@ -50,6 +53,8 @@ def render_html(report: Mapping[str, Any], timings: Mapping[str, Any]) -> str:
         audit=report.get("audit"),
         sources=[n["node"] for n in nodes if n["kind"] == "source"],
         table=table(report),
+        copies=copies(report),
+        plot=charts,
         reasons=reasons(report),
         other_sums=other_sums(report),
         cpu=bars(timings["node_cpu_s"]),
@@ -206,6 +211,38 @@ def reasons(report: Mapping[str, Any]) -> list[dict[str, Any]]:
                 row["bar"] = row["count"] * BAR / most
             found.append({"node": node["node"], "stage": node["stage"], "in": account["in"], "rows": rows})
     return found
+
+
+def copies(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the section on duplicates shows of each node: sources by share lost, similarities, clusters."""
+    found = []
+    for node in report["nodes"]:
+        clusters, measures = node["clusters"], node["measures"]
+        measured = measures.get("similarity")
+        shown = {
+            "node": node["node"],
+            "stage": node["stage"],
+            "losses": report["losses"].get(node["node"], []),
+            "chart": similarity_chart(measured, node["params"]) if measured else None,
+            "params": node["params"],
+            "clusters": clusters,
+            "sizes": size_table(clusters["sizes"]) if clusters else [],
+            "measures": [
+                (name, histogram(m["edges"], m["counts"]))
+                for name, m in measures.items()
+                if name != "similarity" and not (name == "cluster_size" and clusters) and any(m["counts"])
+            ],
+        }
+        if any(shown[key] for key in ("losses", "chart", "clusters", "measures")):
+            found.append(shown)
+    return found
+
+
+def histogram(edges: Sequence[float], counts: Sequence[int]) -> list[tuple[str, int, float]]:
+    """Bins from the first to the last that is not empty, with the widths of their bars."""
+    used = [i for i, count in enumerate(counts) if count]
+    rows = list(zip(bin_names(edges), counts, strict=True))[used[0] : used[-1] + 1]
+    return [(name, count, count * BAR / max(counts)) for name, count in rows]
 
 
 def bars(values: Mapping[str, float]) -> list[tuple[str, float, float]]:

@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.books import COUNTERS
+from pipeline.clusters import summary
 from pipeline.config import Config
-from pipeline.drive import Outcome, Partition
+from pipeline.desk import Outcome
+from pipeline.duplicates import curve_of, is_duplicate, losses, measures_of
+from pipeline.exchanges import Partition
 from pipeline.plan import Plan
+from pipeline.terminal import aligned
 
 GROUPS = ("rejected", "marked", "failed", "sums", "values")
 PII = "pii_"  # columns in which a stage counts personal data begin so
@@ -21,7 +25,7 @@ def build_report(
 ) -> dict[str, Any]:
     """Everything the report shows, as plain JSON with no time, host or path of this machine in it."""
     books = outcome.books.data
-    nodes = [_node(plan, name, books["nodes"].get(name, {})) for name in plan.graph.order]
+    nodes = [_node(plan, name, books) for name in plan.graph.order]
     return {
         "run": identifier,
         "name": config.model.run.name,
@@ -35,19 +39,11 @@ def build_report(
             for node, reasons in books["samples"].items()
         },
         "duplicates": _reasons(nodes, is_duplicate),
+        "losses": losses(nodes),
         "contaminated": _reasons(nodes, is_contaminated),
         "personal_data": _sums(nodes, lambda column: column.startswith(PII)),
         "failed": {n["node"]: n["total"]["failed"] for n in nodes if n["total"]["failed"]},
     }
-
-
-def is_duplicate(reason: str) -> bool:
-    """Whether a reason says that a document is a copy of another.
-
-    >>> [is_duplicate(r) for r in ("near_duplicate", "too_many_duplicate_lines")]
-    [True, False]
-    """
-    return reason.endswith("duplicate")
 
 
 def is_contaminated(reason: str) -> bool:
@@ -55,8 +51,9 @@ def is_contaminated(reason: str) -> bool:
     return "contaminated" in reason
 
 
-def _node(plan: Plan, name: str, sources: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _node(plan: Plan, name: str, books: Mapping[str, Any]) -> dict[str, Any]:
     node = plan.graph.nodes[name]
+    sources = books["nodes"].get(name, {})
     return {
         "node": name,
         "stage": node.stage_name,
@@ -67,6 +64,9 @@ def _node(plan: Plan, name: str, sources: Mapping[str, Mapping[str, Any]]) -> di
         "annotate_only": node.annotate_only,
         "total": total(sources.values()),
         "sources": {source: sources[source] for source in sorted(sources)},
+        "params": curve_of(node.stage),
+        "measures": measures_of(node.stage, books["measures"].get(name, {})),
+        "clusters": summary(books["clusters"].get(name, {})),
     }
 
 
@@ -206,21 +206,6 @@ def size_text(count: int) -> str:
     while value >= 1000 and unit < len(units) - 1:
         value, unit = value / 1000, unit + 1
     return f"{value:.0f} B" if unit == 0 else f"{value:.1f} {units[unit]}"
-
-
-def aligned(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
-    """Rows of equal length as lines; the columns in `left` and the last one begin at the left.
-
-    >>> aligned([("a", "1", "x"), ("long", "20", "yy")])
-    ['a      1  x', 'long  20  yy']
-    """
-    last = len(rows[0]) - 1
-    widths = [max(len(row[i]) for row in rows) for i in range(last)]
-    lines = []
-    for row in rows:
-        cells = [row[i].ljust(widths[i]) if i in left else row[i].rjust(widths[i]) for i in range(last)]
-        lines.append("  ".join([*cells, row[last]]).rstrip())
-    return lines
 
 
 def funnel_text(report: Mapping[str, Any]) -> str:

@@ -178,7 +178,7 @@ def star(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
         if any(map(len, pairs)):
             written[PAIRS_FILE], sizes = exchange.write_emitted(scratch / PAIRS_FILE, pairs, run_.buckets)
             emitted[name] = {"buckets": sizes}
-        seen = [sum(s.count for s in made), sum(s.digest for s in made) % 2**64]
+        seen = [sum(s.links for s in made), sum(s.digest for s in made) % 2**64]
         record = {"node": name, "emitted": emitted, "seen": seen, "books": Books(0).data}
         return finish(scratch, written, record)
 

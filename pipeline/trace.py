@@ -10,16 +10,29 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.api import OpenRun
-from pipeline.errors import CheckpointError, DataError
+from pipeline.errors import DataError
 from pipeline.ledger import FATES_FILE
+from pipeline.pieces import piece_line, pieces_of, row_ids
 from pipeline.plan import Entry
+from pipeline.stored import only, opened
+from pipeline.survivors import (
+    Compared,
+    Fallen,
+    compared,
+    compared_data,
+    compared_lines,
+    fallen,
+    fallen_lines,
+    plain,
+)
+from pipeline.terminal import printable
 
 HOPS = 5  # survivors of survivors that are followed
 NEAR_IDS = 500_000  # ids that are looked at for a hint, and those of a partition that are compared letter by
@@ -52,36 +65,32 @@ class Story:
     events: list[Event] = field(default_factory=list)
     places: list[str] = field(default_factory=list)  # rows of shards that hold its tokens
     survivor: "Story | None" = None  # the document that it was rejected for
+    elsewhere: str | None = None  # that document's id, if it is none of this run
+    compared: Compared | None = None  # its text beside the survivor's
+    fallen: Fallen | None = None  # the documents that were rejected for it
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A stretch of a shard's row and the text it came from; start and end are code points, or -1."""
-
-    id: str
-    start: int
-    end: int
-    tokens: tuple[int, int]  # from, to, in the row
-
-
-def trace(run: OpenRun, what: str) -> list[str]:
+def trace(run: OpenRun, what: str, width: int = 100, *, colour: bool = False) -> list[str]:
     """The answer to `corpusmill trace RUN WHAT`, as lines.
 
     Args:
         run: a finished run whose store is still there.
         what: a document id, its end or its beginning, `FILE#KEY`, a record's key, a URL, or `SHARD.arrow:ROW[:TOKEN]`.
+        width: of lines with two texts side by side.
+        colour: mark what differs in colours.
 
     Raises:
         DataError: nothing is called so; the message names what is nearest.
     """
     found = _ROW.match(what)
     if found is None:
-        return [line for story in stories(run, what) for line in ("", *story_lines(story))][1:]
+        found_stories = stories(run, what)
+        return [line for s in found_stories for line in ("", *story_lines(s, width, colour=colour))][1:]
     token = None if found["token"] is None else int(found["token"])
     pieces = pieces_of(run, found["file"], int(found["row"]), token)
     lines = [piece_line(piece) for piece in pieces]
     for name in dict.fromkeys(piece.id for piece in pieces):
-        lines += ["", *(line for story in stories(run, name) for line in story_lines(story))]
+        lines += ["", *(line for s in stories(run, name) for line in story_lines(s, width, colour=colour))]
     return lines
 
 
@@ -89,13 +98,24 @@ def trace_data(run: OpenRun, what: str) -> dict[str, Any]:
     """The same answer as plain JSON: `pieces` of a shard's row, and `documents`."""
     found = _ROW.match(what)
     if found is None:
-        return {"pieces": [], "documents": [asdict(story) for story in stories(run, what)]}
+        return {"pieces": [], "documents": [story_data(story) for story in stories(run, what)]}
     token = None if found["token"] is None else int(found["token"])
     pieces = pieces_of(run, found["file"], int(found["row"]), token)
     named = dict.fromkeys(piece.id for piece in pieces)
     return {
         "pieces": [asdict(piece) for piece in pieces],
-        "documents": [asdict(story) for name in named for story in stories(run, name)],
+        "documents": [story_data(story) for name in named for story in stories(run, name)],
+    }
+
+
+def story_data(story: Story) -> dict[str, Any]:
+    """A story as plain JSON."""
+    bare = replace(story, survivor=None, compared=None, fallen=None)
+    return {
+        **asdict(bare),
+        "compared": None if story.compared is None else compared_data(story.compared),
+        "fallen": plain(story.fallen),
+        "survivor": None if story.survivor is None else story_data(story.survivor),
     }
 
 
@@ -116,7 +136,7 @@ def stories(run: OpenRun, what: str) -> list[Story]:
         raise DataError(
             f"'{what}' could be {len(places)} documents; write more of the id of one, such as\n  {some}"
         )
-    return [tell(run, name, partition) for name, partition in places.items()]
+    return [_explained(run, tell(run, name, partition), partition) for name, partition in places.items()]
 
 
 def find(run: OpenRun, what: str) -> dict[str, int]:
@@ -212,17 +232,8 @@ def _opened(run: OpenRun, name: str, columns: Sequence[str] | None = None) -> It
     Raises:
         CheckpointError: it is not there, or not whole.
     """
-    store = run.output
-    try:
-        source = pa.memory_map(store.path(name)) if store.local else pa.BufferReader(store.read_bytes(name))
-        with source:
-            schema = pa.ipc.open_file(source).schema
-            wanted = [i for i, field in enumerate(schema) if columns is None or field.name in columns]
-            options = pa.ipc.IpcReadOptions(included_fields=wanted)
-            with pa.ipc.open_file(source, options=options) as reader:
-                yield reader.read_all()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise CheckpointError(f"{store.path(name)}: cannot be read back ({error})") from error
+    with opened(run, name) as source, only(source, columns) as reader:
+        yield reader.read_all()
 
 
 # --- telling its story ------------------------------------------------------------------------------
@@ -241,10 +252,20 @@ def tell(run: OpenRun, name: str, partition: int, hops: int = HOPS) -> Story:
     for ancestor in reversed(line):
         story.events += [_event(row) for row in rows if row["id"] == ancestor]
     story.places = _places(run, name, partition)
-    survivor = next((s for e in story.events if (s := (e.evidence or {}).get("survivor"))), None)
-    if survivor is not None and survivor != name and hops > 0:
-        story.survivor = _survivor(run, str(survivor), hops - 1)
+    fall = _fall(story)
+    if fall is not None and hops > 0:
+        story.survivor = _survivor(run, fall[1], hops - 1)
+        story.elsewhere = fall[1] if story.survivor is None else None
     return story
+
+
+def _fall(story: Story) -> tuple[Event, str] | None:
+    """What a document fell to: the event, and the survivor's id."""
+    for event in story.events:
+        survivor = (event.evidence or {}).get("survivor")
+        if survivor is not None and str(survivor) != story.id:
+            return event, str(survivor)
+    return None
 
 
 def _survivor(run: OpenRun, name: str, hops: int) -> Story | None:
@@ -253,6 +274,21 @@ def _survivor(run: OpenRun, name: str, hops: int) -> Story | None:
     except DataError:
         return None
     return tell(run, name, places[name], hops) if name in places else None
+
+
+def _explained(run: OpenRun, story: Story, partition: int) -> Story:
+    """A story with what differs from the survivor, and with those that fell to the document itself."""
+    story.fallen = fallen(run, story.id)
+    fall = _fall(story)
+    if fall is None or story.survivor is None:
+        return story
+    event, survivor = fall
+    other = (story.survivor.source, story.survivor.split)
+    there = next((p[0] for p in run.manifest["partitions"] if (p[1], str(p[2])) == other), -1)
+    excerpts = (event.excerpt or "", next((e.excerpt for e in story.survivor.events if e.excerpt), ""))
+    pair = ((story.id, partition), (survivor, there))
+    story.compared = compared(run, event.node, event.evidence or {}, *pair, excerpts)
+    return story
 
 
 def _fates(run: OpenRun, name: str, partition: int) -> list[dict[str, Any]]:
@@ -287,7 +323,7 @@ def _places(run: OpenRun, name: str, partition: int) -> list[str]:
         for file in run.output.listdir(folder):
             if not (file.startswith(f"{partition:05d}-") and file.endswith(".arrow")):
                 continue
-            rows = [i for i, ids in enumerate(_row_ids(run, f"{folder}/{file}")) if name in ids]
+            rows = [i for i, ids in enumerate(row_ids(run, f"{folder}/{file}")) if name in ids]
             if rows:
                 found.append(f"{sink}/{file} {_ranges(rows)}")
     return found
@@ -306,90 +342,11 @@ def _ranges(rows: Sequence[int]) -> str:
     return "rows " + ", ".join(map(str, rows[:SHOWN])) + (", ..." if len(rows) > SHOWN else "")
 
 
-# --- shards -----------------------------------------------------------------------------------------
-
-
-def _row_ids(run: OpenRun, name: str) -> Iterator[set[str]]:
-    """The documents of each row of a shard; nothing for a file that says nothing of documents."""
-    for batch in _shard_batches(run, name):
-        if "pieces" in batch.schema.names:
-            column = batch.column("pieces")
-            yield from (({p["id"] for p in row} if row else set()) for row in column.to_pylist())
-        elif "id" in batch.schema.names:
-            yield from ({value} for value in batch.column("id").to_pylist())
-
-
-def _shard_batches(run: OpenRun, name: str) -> Iterator[pa.RecordBatch]:
-    """Batches of an Arrow file, in stream or in file format."""
-    store = run.output
-    with (
-        pa.memory_map(store.path(name)) if store.local else pa.BufferReader(store.read_bytes(name)) as source
-    ):
-        try:
-            reader: Any = pa.ipc.open_stream(source)
-        except pa.ArrowInvalid:
-            source.seek(0)
-            reader = pa.ipc.open_file(source)
-            yield from (reader.get_batch(i) for i in range(reader.num_record_batches))
-            return
-        yield from reader
-
-
-def pieces_of(run: OpenRun, file: str, row: int, token: int | None = None) -> list[Piece]:
-    """What a shard's row, or one token of it, came from.
-
-    Raises:
-        DataError: no such file, row or token, or the file does not say.
-    """
-    name = _shard_file(run, file)
-    before = 0
-    for batch in _shard_batches(run, name):
-        if row < before + batch.num_rows:
-            return _pieces(batch, row - before, token, f"{file}:{row}")
-        before += batch.num_rows
-    raise DataError(f"{file}: has {before} rows, counted from 0, so there is no row {row}")
-
-
-def _pieces(batch: pa.RecordBatch, row: int, token: int | None, where: str) -> list[Piece]:
-    if "pieces" not in batch.schema.names:
-        if "id" in batch.schema.names and token is None:
-            return [Piece(batch.column("id")[row].as_py(), -1, -1, (0, 0))]
-        raise DataError(f"{where}: the file has no column 'pieces', which says what its tokens came from")
-    found, start = [], 0
-    for piece in batch.column("pieces")[row].as_py() or []:
-        end = start + piece["tokens"]
-        if token is None or start <= token < end:
-            found.append(Piece(piece["id"], piece["start"], piece["end"], (start, end)))
-        start = end
-    if not found and token is not None:
-        raise DataError(f"{where}: has {start} tokens, counted from 0, so there is no token {token}")
-    return found
-
-
-def _shard_file(run: OpenRun, file: str) -> str:
-    """A shard's name in the output: as written below the run's folder, or a full path, or its own name."""
-    store = run.output
-    folder = f"{store.root}/{run.identifier}/"
-    tail = file.removeprefix(folder).rpartition(f"{run.identifier}/")[2]
-    names = [tail, *(f"{sink}/{tail}" for sink in run.manifest["sinks"])]
-    found = [f"{run.identifier}/{n}" for n in names if store.exists(f"{run.identifier}/{n}")]
-    if not found:
-        sinks = ", ".join(f"{sink}/" for sink in run.manifest["sinks"])
-        raise DataError(f"{file}: is not below the run's folder {folder}; its sinks are {sinks or 'none'}")
-    return found[0]
-
-
 # --- as text ----------------------------------------------------------------------------------------
 
 
-def piece_line(piece: Piece) -> str:
-    """A piece of a row as a person reads it."""
-    span = f"characters {piece.start}-{piece.end}" if piece.start >= 0 else "span not recorded"
-    return f"{piece.tokens[1] - piece.tokens[0]} tokens from {printable(piece.id)}, {span}"
-
-
-def story_lines(story: Story) -> list[str]:
-    """A story as a person reads it, the survivor that it was rejected for behind it."""
+def story_lines(story: Story, width: int = 100, *, colour: bool = False) -> list[str]:
+    """A story as a person reads it; behind it what differs from the survivor, and the survivor's story."""
     lines = [printable(story.id)]
     if story.parent is not None:
         lines.append(f"  a piece of {printable(story.parent)}")
@@ -405,8 +362,14 @@ def story_lines(story: Story) -> list[str]:
         more = f" and {len(story.children) - SHOWN} more" if len(story.children) > SHOWN else ""
         lines.append(f"  cut into {', '.join(map(printable, story.children[:SHOWN]))}{more}")
     lines.append(f"  in       {printable(story.split)}")
+    if story.fallen is not None:
+        lines += fallen_lines(story.fallen)
+    if story.compared is not None:
+        lines += ["", *compared_lines(story.id, story.compared, width, colour=colour)]
+    if story.elsewhere is not None:
+        lines += ["", f"the document that stayed is none of this run: {printable(story.elsewhere)}"]
     if story.survivor is not None:
-        lines += ["", "the document that stayed:", *story_lines(story.survivor)]
+        lines += ["", "the document that stayed:", *story_lines(story.survivor, width, colour=colour)]
     return lines
 
 
@@ -417,12 +380,3 @@ def _evidence_lines(evidence: Mapping[str, Any] | None) -> list[str]:
         first, *others = text.split("\n")
         lines += [f"{name}: {printable(first)}", *(f"    {printable(other)}" for other in others if other)]
     return lines
-
-
-def printable(text: str) -> str:
-    r"""Text of the web without what would steer the terminal.
-
-    >>> printable("red \x1b[31m")
-    'red \\x1b[31m'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -21,7 +21,7 @@ from pipeline.checkpoint import file_written
 from pipeline.errors import StageError
 from pipeline.graph import Edge, Node, overlay
 from pipeline.identity import Identity
-from pipeline.io.arrow import TableWriter, Written, bounded, read_batches
+from pipeline.io.arrow import STORED, TableWriter, Written, bounded, read_batches
 from pipeline.io.store import Store
 from pipeline.ledger import FATES_FILE, Ledger
 from pipeline.plan import Entry, Plan, Step
@@ -121,7 +121,8 @@ class LevelUnit:
 
     def _writer(self, entry: Entry, schema: pa.Schema) -> TableWriter:
         if entry not in self._writers:
-            self._writers[entry] = TableWriter(self.scratch / entry.file, schema)
+            options = STORED[self.plan.run.store_compression]
+            self._writers[entry] = TableWriter(self.scratch / entry.file, schema, options)
         return self._writers[entry]
 
     def _receive(self, step: Step, place: int, edge: Edge, batch: pa.RecordBatch) -> None:
@@ -293,8 +294,7 @@ class LevelUnit:
             self.ledger.passed(node, batch.num_rows)
             self._keep(node, batch)
             return
-        told = contract.evidence_json(evidence, gone).filter(gone)
-        self._reject(node, batch.filter(gone), reject.filter(gone), told)
+        self._reject(node, batch, reject, gone, evidence)
         kept = batch.filter(pc.invert(gone))
         self.ledger.passed(node, kept.num_rows)
         self._keep(node, kept)
@@ -306,8 +306,13 @@ class LevelUnit:
             return pa.repeat(node.annotate_only, batch.num_rows)
         return pa.array(hash_fractions(batch.column("id_hash"), f"{self.plan.run.seed}/audit") < audit)
 
-    def _reject(self, node: Node, batch: pa.RecordBatch, reasons: pa.Array, evidence: pa.Array) -> None:
-        named = self.ledger.rejected(node, batch, reasons, evidence)
+    def _reject(
+        self, node: Node, batch: pa.RecordBatch, reject: pa.Array, gone: pa.Array, told: pa.Array | None
+    ) -> None:
+        """Take the rows of `gone` out, with what the stage told of them."""
+        batch, evidence = batch.filter(gone), contract.evidence_json(told, gone).filter(gone)
+        told = None if told is None else told.filter(gone)
+        named = self.ledger.rejected(node, batch, reject.filter(gone), evidence, told)
         schema = self.plan.graph.schemas[node.name, "rejected"]
         verdicts = {REJECTED_BY.name: named, EVIDENCE.name: evidence}
         self._send(node.name, "rejected", with_columns(batch, verdicts, schema))
@@ -336,10 +341,8 @@ class LevelUnit:
 
         for _, part, made in self._isolated(node, batch, call):
             if made.reject is not None and made.reject.null_count < part.num_rows:
-                gone = pc.is_valid(made.reject)
-                evidence = contract.evidence_json(made.evidence, gone).filter(gone)
-                schema = overlay(part.schema, node.stage)
-                self._reject(node, with_nulls(part.filter(gone), schema), made.reject.filter(gone), evidence)
+                whole = with_nulls(part, overlay(part.schema, node.stage))
+                self._reject(node, whole, made.reject, pc.is_valid(made.reject), made.evidence)
             # what is replaced is not copied: a long parent's text for each of its pieces would be quadratic
             inherited = [
                 n for n in part.schema.names if n not in made.columns and n not in node.stage.drops()

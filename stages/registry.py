@@ -29,6 +29,7 @@ STAGES: dict[str, StageRef] = {
     "text_signals": StageRef("stages.signals.text:TextSignals"),
     "machine_text_signals": StageRef("stages.signals.machine_text:MachineTextSignals"),
     "mark_machine_text": StageRef("stages.signals.machine_text_mark:MarkMachineText"),
+    "embed_text": StageRef("stages.signals.embed:EmbedText"),
     # filters
     "gopher_rules": StageRef("stages.filters.gopher:GopherRules"),
     "gopher_repetition": StageRef("stages.filters.gopher:GopherRepetition"),
@@ -41,9 +42,20 @@ STAGES: dict[str, StageRef] = {
     "filter_url": StageRef("stages.filters.url:FilterUrl"),
     "tag_url": StageRef("stages.filters.tag_url:TagUrl"),
     "filter_metadata": StageRef("stages.filters.metadata:FilterMetadata"),
-    # deduplication and decontamination
+    # deduplication
     "exact_dedup": StageRef("stages.dedup.exact:ExactDedup"),
+    "url_dedup": StageRef("stages.dedup.url:UrlDedup"),
     "minhash_dedup": StageRef("stages.dedup.minhash:MinhashDedup"),
+    "build_minhash_index": StageRef("stages.dedup.build_minhash_index:BuildMinhashIndex"),
+    "minhash_against": StageRef("stages.dedup.minhash_against:MinhashAgainst"),
+    "build_bloom_filter": StageRef("stages.dedup.build_bloom:BuildBloomFilter"),
+    "bloom_dedup": StageRef("stages.dedup.bloom:BloomDedup"),
+    "ngram_dedup": StageRef("stages.dedup.ngram:NgramDedup"),
+    "line_dedup": StageRef("stages.dedup.line:LineDedup"),
+    "substring_dedup": StageRef("stages.dedup.substring:SubstringDedup"),
+    "train_clusters": StageRef("stages.dedup.train_clusters:TrainClusters"),
+    "semantic_dedup": StageRef("stages.dedup.semantic:SemanticDedup"),
+    # decontamination
     "build_ngram_index": StageRef("stages.decontamination.build_index:BuildNgramIndex"),
     "decontaminate": StageRef("stages.decontamination.decontaminate:Decontaminate"),
     # safety

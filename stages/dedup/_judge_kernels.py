@@ -1,5 +1,7 @@
 """Compiled loops of verification: exact similarity of sets, and who falls to whom within a group."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls
+
 import numpy as np
 from numba import njit
 

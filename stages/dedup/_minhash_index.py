@@ -7,7 +7,6 @@
 All but the last are mapped, so that workers share what is read. Parts, one a partition, have the same files.
 """
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ META = "meta.json"
 ARRAYS = {"keys.u64": np.uint64, "docs.u32": np.uint32, "sets.u64": np.uint64, "ends.u64": np.uint64}
 IDS = "ids.arrow"
 ID_SCHEMA = pa.schema([("id", pa.large_string())])
+ID_ROWS = 1 << 16  # to a record batch of ids, however the documents came
 MERGE_KEYS = 1 << 22  # band keys that merging holds at once, about
 MOST_DOCUMENTS = 2**32 - 1
 
@@ -43,7 +43,7 @@ def part_files() -> list[str]:
 
 
 def write_part(out: Path, batches: Iterator[tuple[np.ndarray, np.ndarray, pa.Array, pa.Array]]) -> int:
-    """Write one partition's part; only its band keys are held in memory.
+    """Write one partition's part; only its band keys and ids are held in memory.
 
     Args:
         out: an empty folder.
@@ -54,26 +54,29 @@ def write_part(out: Path, batches: Iterator[tuple[np.ndarray, np.ndarray, pa.Arr
     """
     keys: list[np.ndarray] = []
     docs: list[np.ndarray] = []
+    ids: list[pa.Array] = []
     count = size = 0
-    with (
-        (out / "sets.u64").open("wb") as sets,
-        (out / "ends.u64").open("wb") as ends,
-        pa.ipc.new_file(str(out / IDS), ID_SCHEMA) as ids,
-    ):
+    with (out / "sets.u64").open("wb") as sets, (out / "ends.u64").open("wb") as ends:
         for band_keys, rows, names, members in batches:
             keys.append(band_keys.reshape(-1))
             docs.append(np.repeat(count + rows, band_keys.shape[1]).astype(np.uint32))
             offsets = members.offsets.to_numpy()
             sets.write(np.ascontiguousarray(members.values.to_numpy()[offsets[0] : offsets[-1]]).data)
             ends.write(np.ascontiguousarray(offsets[1:] - offsets[0] + size).astype(np.uint64).data)
-            ids.write_batch(pa.record_batch([names.cast(pa.large_string())], schema=ID_SCHEMA))
+            ids.append(names.cast(pa.large_string()))
             count += len(names)
             size += int(offsets[-1] - offsets[0])
+    with pa.ipc.new_file(str(out / IDS), ID_SCHEMA) as file:
+        file.write_table(pa.table({"id": _joined(ids)}), max_chunksize=ID_ROWS)
     flat = np.concatenate([np.empty(0, np.uint64), *keys])
     order = np.argsort(flat, kind="stable")
     flat[order].tofile(out / "keys.u64")
     np.concatenate([np.empty(0, np.uint32), *docs])[order].tofile(out / "docs.u32")
     return count
+
+
+def _joined(ids: list[pa.Array]) -> pa.Array:
+    return pa.concat_arrays([pa.array([], pa.large_string()), *ids])
 
 
 def merge_parts(parts: Sequence[Mapping[str, Path]], out: Path, meta: Mapping[str, Any]) -> None:
@@ -99,7 +102,9 @@ def merge_parts(parts: Sequence[Mapping[str, Path]], out: Path, meta: Mapping[st
     with (out / "sets.u64").open("wb") as sets, (out / "ends.u64").open("wb") as ends:
         for part in parts:
             with part["sets.u64"].open("rb") as mine:
-                shutil.copyfileobj(mine, sets, 1 << 20)
+                while data := mine.read(1 << 20):
+                    digest.update(data)
+                    sets.write(data)
             moved = _mapped(part["ends.u64"], np.uint64) + np.uint64(size)
             digest.update(moved.data)
             ends.write(moved.data)
@@ -108,8 +113,9 @@ def merge_parts(parts: Sequence[Mapping[str, Path]], out: Path, meta: Mapping[st
         for part in parts:
             with pa.memory_map(str(part[IDS])) as source, pa.ipc.open_file(source) as reader:
                 for i in range(reader.num_record_batches):
-                    digest.update("\0".join(reader.get_batch(i)["id"].to_pylist()).encode())
-                    ids.write_batch(reader.get_batch(i))
+                    batch = reader.get_batch(i)
+                    digest.update("\0".join([*batch["id"].to_pylist(), ""]).encode())
+                    ids.write_batch(batch)
     for part in parts:
         for path in part.values():
             path.unlink()
@@ -170,7 +176,7 @@ def open_index(folder: Path) -> MinhashIndex:
         ValueError: the folder holds none, or one of another format.
     """
     meta = read_meta(folder)
-    arrays = [_mapped(folder / name, kind) for name, kind in ARRAYS.items()]
+    keys, docs, sets, ends = (_mapped(folder / name, kind) for name, kind in ARRAYS.items())
     with pa.memory_map(str(folder / IDS)) as source, pa.ipc.open_file(source) as reader:
         ids = reader.read_all()["id"]
-    return MinhashIndex(*arrays, ids, meta)
+    return MinhashIndex(keys, docs, sets, ends, ids, meta)

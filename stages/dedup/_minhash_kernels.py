@@ -1,5 +1,7 @@
 """Compiled loops of near-duplicate detection: signatures, band keys, sets of shingles."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls
+
 import numpy as np
 from numba import njit
 

@@ -74,7 +74,9 @@ def reject_rows(rows: int, verdicts: pa.Table, reason: str, evidence: pa.StructT
 
 def hash_halves(id_hash: pa.Array) -> np.ndarray:
     """The first 64 bits of each id's hash: a total order of documents that depends on nothing but their ids."""
-    raw = np.frombuffer(id_hash.buffers()[1], np.uint8)[id_hash.offset * 16 : (id_hash.offset + len(id_hash)) * 16]
+    raw = np.frombuffer(id_hash.buffers()[1], np.uint8)[
+        id_hash.offset * 16 : (id_hash.offset + len(id_hash)) * 16
+    ]
     halves: np.ndarray = raw.reshape(-1, 16)[:, :8].copy().view(np.uint64).reshape(-1)
     return halves
 

@@ -16,7 +16,7 @@ from stages.dedup._minhash_index import merge_parts, part_files, write_part
 class BuildMinhashIndex(MinhashParams, Sink[None]):
     """Write band keys and shingle sets of documents as an index that `minhash_against` looks into.
 
-    Give it what a run kept: every document in it is a survivor to all later ones. Its size is about 16 bytes a band
+    Give it what a run kept: every document in it is a survivor to all later ones. Its size is about 12 bytes a band
     and 8 a distinct shingle, so 3.6 kB for a document of 2.7 kB with 14 bands.
     """
 

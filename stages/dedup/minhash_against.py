@@ -29,7 +29,7 @@ class AgainstReason(StrEnum):
 class Opened(NamedTuple):
     """An index, and the params that its keys and sets were made with."""
 
-    index: MinhashIndex
+    found: MinhashIndex
     params: MinhashParams
 
 
@@ -38,8 +38,9 @@ class MinhashAgainst(MapStage[Opened]):
 
     The index is what `build_minhash_index` wrote in this run or an earlier one, with the params it was built with. Its
     documents are never in the output; each rejection names the most similar of them. Put `minhash_dedup`
-    after it for duplicates among the new documents; the two together give what deduplicating old and new at once
-    gives, if the old come first in the survivor policy.
+    after it for duplicates among the new documents. The two together give what deduplicating old and new at once
+    gives with the old first in the survivor policy, but for pairs that share no band and would have met in the group of
+    a third document.
     """
 
     reasons = AgainstReason

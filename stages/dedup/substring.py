@@ -11,7 +11,7 @@ Better", ACL 2022 (ExactSubstr), which needs one suffix array over the corpus; t
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -40,6 +40,16 @@ EVIDENCE_TYPE = pa.struct(
     ]
 )
 FRACTIONS = tuple(i / 20 for i in range(21))
+
+
+class Tokens(NamedTuple):
+    """What the kernels read tokens with: bytes as they are, or an Alphabet."""
+
+    bytewise: bool
+    kinds: np.ndarray
+    folded: np.ndarray
+    quick: np.ndarray
+    gaps: bool
 
 
 class SubstringReason(StrEnum):
@@ -103,9 +113,9 @@ class SubstringDedup(SurvivorPolicy[None]):
         """Units of a window."""
         return self.k or (100 if self.unit == "byte" else 50)
 
-    def _alphabet(self) -> tuple[bool, *tuple[object, ...]]:
+    def _alphabet(self) -> Tokens:
         alphabet: Alphabet = word_alphabet() if self.unit == "word" else token_alphabet()
-        return (self.unit == "byte", *alphabet)
+        return Tokens(self.unit == "byte", *alphabet)
 
     def order(self, round: int) -> Sequence[str]:
         """Equal windows together, the one that stays first; the document that keeps before those that ask."""
@@ -267,7 +277,7 @@ def _first_spans(
     data: np.ndarray, starts: np.ndarray, stops: np.ndarray, bounds: np.ndarray
 ) -> list[str | None]:
     """The beginning of each row's first span."""
-    raw = memoryview(data)
+    raw = memoryview(data.data)
     return [
         bytes(raw[starts[low] : min(stops[low], starts[low] + SHOWN_BYTES)]).decode("utf-8", "ignore")
         if high > low

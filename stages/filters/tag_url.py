@@ -15,16 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.schema import URL
 from pipeline.stage import MapStage, Marks
-from stages.filters._hosts import (
-    domain_problem,
-    domain_set,
-    listed_parent,
-    normal_host,
-    raw_hosts,
-    read_domains,
-)
+from stages.filters._hosts import domain_problem, domain_set, listed_parent, read_domains
 from stages.filters._known_sources import KNOWN_SOURCES
 from stages.filters._rules import pattern_problems
+from stages.kernels.hosts import normal_host, raw_hosts
 
 URL_CLASS = pa.field("url_class", pa.string())
 

@@ -18,16 +18,9 @@ from pydantic import Field
 
 from pipeline.schema import URL
 from pipeline.stage import MapStage, Marks
-from stages.filters._hosts import (
-    domain_problem,
-    domain_set,
-    listed_parent,
-    normal_host,
-    raw_hosts,
-    read_domains,
-    read_lines,
-)
+from stages.filters._hosts import domain_problem, domain_set, listed_parent, read_domains, read_lines
 from stages.filters._rules import pattern_problems
+from stages.kernels.hosts import normal_host, raw_hosts
 
 EVIDENCE_TYPE = pa.struct([("domain", pa.string()), ("matched", pa.string())])
 

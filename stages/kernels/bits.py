@@ -1,11 +1,13 @@
 """Eight bytes of text at a time in compiled kernels: unaligned loads, and which of the bytes are parts of words."""
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import extending, njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
+intrinsic: Any = extending.intrinsic  # calls leave the typing context out, which its annotations do not know
 _TOPS = np.uint64(0x8080808080808080)
 _LOWS = np.uint64(0x7F7F7F7F7F7F7F7F)
 _BLANKS = np.uint64(0x2020202020202020)

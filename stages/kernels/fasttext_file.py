@@ -54,7 +54,7 @@ class FastTextFile(NamedTuple):
     output: np.ndarray  # float32 (labels, dim), decoded if the file has it quantized
 
 
-class _Cursor:
+class Cursor:
     """A place in a mapped file that refuses to read beyond its end."""
 
     def __init__(self, data: np.ndarray) -> None:
@@ -95,12 +95,12 @@ def read_fasttext(path: Path) -> FastTextFile:
         raise ValueError(f"{path}: no fastText model: the file is empty")
     data = np.memmap(path, np.uint8, "r")
     try:
-        return _parse(_Cursor(data), str(path))
+        return _parse(Cursor(data), str(path))
     except ValueError as error:
         raise ValueError(f"{path}: no fastText classifier that can be read: {error}") from error
 
 
-def _parse(cursor: _Cursor, path: str) -> FastTextFile:
+def _parse(cursor: Cursor, path: str) -> FastTextFile:
     magic, version = cursor.integers("ii", "header")
     if magic != MAGIC:
         raise ValueError(f"it starts with {magic:#x}, not with fastText's {MAGIC:#x}")
@@ -120,7 +120,7 @@ def _parse(cursor: _Cursor, path: str) -> FastTextFile:
     quantized = cursor.flag("mark of a quantized input")
     if pruned is not None and not quantized:
         raise ValueError("its n-grams are pruned but its input is not quantized")
-    rows = _quantized(cursor, "input") if quantized else _dense(cursor, "input")
+    rows = _quantized(cursor, "input") if quantized else read_dense(cursor, "input")
     if pruned is not None and pruned[:, 0].max(initial=-1) >= bucket:
         raise ValueError(f"it keeps an n-gram of number {pruned[:, 0].max()}, but has {bucket} buckets")
     count, width = (len(rows.codes), rows.dim) if isinstance(rows, Quantized) else rows.shape
@@ -128,7 +128,9 @@ def _parse(cursor: _Cursor, path: str) -> FastTextFile:
     if width != dim or count < (most if maxn > 0 or word_ngrams > 1 else words):
         raise ValueError(f"its input has {count} rows of {width}; the dictionary needs {most} of {dim}")
     is_output_quantized = cursor.flag("mark of a quantized output")
-    found = _quantized(cursor, "output") if quantized and is_output_quantized else _dense(cursor, "output")
+    found = (
+        _quantized(cursor, "output") if quantized and is_output_quantized else read_dense(cursor, "output")
+    )
     output = decode_rows(found) if isinstance(found, Quantized) else found
     if output.shape != (len(labels), dim):
         raise ValueError(f"its output is {output.shape}, but there are {len(labels)} labels of {dim}")
@@ -138,20 +140,20 @@ def _parse(cursor: _Cursor, path: str) -> FastTextFile:
 
 
 def _dictionary(
-    cursor: _Cursor,
+    cursor: Cursor,
 ) -> tuple[int, np.ndarray, np.ndarray, list[str], np.ndarray, np.ndarray | None]:
     size, words, labels, _, pruned = (int(v) for v in cursor.unpack(_SIZES, "dictionary"))
     if words < 0 or labels < 1 or size != words + labels:
         raise ValueError(f"its dictionary of {size} has {words} words and {labels} labels")
     if size * 10 > len(cursor.data) - cursor.at:  # a NUL, a count and a type each
         raise ValueError(f"it ends within the dictionary of {size} entries")
-    starts, ends, counts, kinds, stop = _entries(cursor.data, cursor.at, size)
+    starts, ends, counts, kinds, stop = find_entries(cursor.data, cursor.at, size)
     if stop < 0:
         raise ValueError("it ends within the dictionary")
     if kinds[:words].any() or not (kinds[words:] == 1).all():
         raise ValueError("its dictionary does not have words first and labels after")
     text = [bytes(cursor.data[s:e]) for s, e in zip(starts[words:], ends[words:], strict=True)]
-    data, entry_ends = _pack(cursor.data, starts, ends)
+    data, entry_ends = pack_spans(cursor.data, starts, ends)
     cursor.at = int(stop)
     pairs = None
     if pruned >= 0:
@@ -162,14 +164,15 @@ def _dictionary(
     return words, data, entry_ends, names, counts[words:], pairs
 
 
-def _dense(cursor: _Cursor, what: str) -> np.ndarray:
+def read_dense(cursor: Cursor, what: str) -> np.ndarray:
+    """A matrix as it is stored when not quantized, float32 (rows, dim)."""
     rows, dim = cursor.integers("qq", f"size of the {what}")
     if rows < 0 or dim < 1:
         raise ValueError(f"its {what} has {rows} rows of {dim}")
     return cursor.array(np.float32, rows * dim, what).reshape(rows, dim)
 
 
-def _quantized(cursor: _Cursor, what: str) -> Quantized:
+def _quantized(cursor: Cursor, what: str) -> Quantized:
     has_norms = cursor.flag(f"mark of quantized norms of the {what}")
     rows, dim, size = cursor.integers("qqi", f"size of the {what}")
     if rows < 0 or dim < 1 or (rows and size % rows):
@@ -185,7 +188,7 @@ def _quantized(cursor: _Cursor, what: str) -> Quantized:
     return Quantized(codes.reshape(rows, parts), centroids, width, norms, dim)
 
 
-def _quantizer(cursor: _Cursor, dim: int, what: str) -> tuple[np.ndarray, int, int]:
+def _quantizer(cursor: Cursor, dim: int, what: str) -> tuple[np.ndarray, int, int]:
     own, parts, width, last = cursor.integers("iiii", f"quantizer of the {what}")
     if own != dim or parts < 1 or width < 1 or not 0 < last <= width or (parts - 1) * width + last != dim:
         raise ValueError(
@@ -206,7 +209,7 @@ def decode_rows(matrix: Quantized) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _entries(data, at, size):
+def find_entries(data, at, size):
     """Bounds, counts and kinds of the dictionary's entries, and where they end; -1 if the data end before."""
     starts, ends = np.empty(size, np.int64), np.empty(size, np.int64)
     counts, kinds = np.empty(size, np.int64), np.empty(size, np.int8)
@@ -228,7 +231,7 @@ def _entries(data, at, size):
 
 
 @njit(cache=True, nogil=True)
-def _pack(data, starts, ends):
+def pack_spans(data, starts, ends):
     """The bytes of some stretches one after the other, and where each ends."""
     bounds = np.zeros(len(starts) + 1, np.int64)
     for i in range(len(starts)):

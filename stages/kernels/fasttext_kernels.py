@@ -14,7 +14,7 @@ BLOCK = 256  # n-grams that are looked up together
 
 _SKIP = -1  # rows of a token that is a label: it is no word
 _STOP = -2  # of the token that ends a line
-_FNV_BASIS, _EOS_HASH = 2166136261, 3617362777
+FNV_BASIS, _EOS_HASH = 2166136261, 3617362777
 _PREFIX = np.frombuffer(b"__label__", np.uint8)
 _EOS = np.frombuffer(EOS, np.uint8)
 
@@ -63,13 +63,13 @@ class WordCache(NamedTuple):
 
 
 @njit(inline="always")
-def _fnv(h, byte):
+def fnv_step(h, byte):
     """One step of FNV-1a as fastText takes it: the byte is sign-extended."""
     return np.uint32((h ^ np.uint32(np.int8(byte))) * np.uint32(16777619))  # numba widens products
 
 
 @njit(inline="always")
-def _slot(h, mask):
+def slot_of(h, mask):
     """A place in a table of mask + 1 slots; FNV's low bits alone are not even."""
     return np.int64(np.uint32(np.uint32(h) * np.uint32(2654435769)) >> np.uint32(7)) & mask
 
@@ -80,11 +80,11 @@ def index_words(words, ends, slots):
     hashes = np.empty(len(ends) - 1, np.uint32)
     table = np.full(slots, -1, np.int32)
     for word in range(len(hashes)):
-        h = np.uint32(_FNV_BASIS)
+        h = np.uint32(FNV_BASIS)
         for i in range(ends[word], ends[word + 1]):
-            h = _fnv(h, words[i])
+            h = fnv_step(h, words[i])
         hashes[word] = h
-        at = _slot(h, slots - 1)
+        at = slot_of(h, slots - 1)
         while table[at] >= 0:
             at = (at + 1) & (slots - 1)
         table[at] = word
@@ -105,7 +105,7 @@ def _equals(data, start, end, word):
 def _entry(data, start, end, h, table, hashes, entries, bounds):
     """The number of a word or label of the dictionary, or -1."""
     mask = len(table) - 1
-    at = _slot(h, mask)
+    at = slot_of(h, mask)
     while True:
         word = np.int64(table[at])
         if word < 0:
@@ -181,13 +181,15 @@ def _sum_subwords(data, start, end, m, numbers, total):
     for i in range(last):
         if 0 < i < last - 1 and (data[start + i - 1] & 0xC0) == 0x80:
             continue
-        h = np.uint32(_FNV_BASIS)
+        h = np.uint32(FNV_BASIS)
         j, n = i, 1
         while j < last and n <= maxn:
-            h = _fnv(h, np.uint8(60) if j == 0 else np.uint8(62) if j == last - 1 else data[start + j - 1])
+            h = fnv_step(
+                h, np.uint8(60) if j == 0 else np.uint8(62) if j == last - 1 else data[start + j - 1]
+            )
             j += 1
             while j < last - 1 and (data[start + j - 1] & 0xC0) == 0x80:
-                h = _fnv(h, data[start + j - 1])
+                h = fnv_step(h, data[start + j - 1])
                 j += 1
             if n >= minn and not (n == 1 and (i == 0 or j == last)):
                 numbers[filled] = h % bucket
@@ -225,7 +227,7 @@ def _add_block(numbers, filled, m, total):
 
 
 @njit(inline="always")
-def _fill_slot(data, start, end, h, slot, m, cache):
+def fill_slot(data, start, end, h, slot, m, cache):
     """Sum up a token's rows in a slot of the cache; one that is too long to be kept leaves it free."""
     sums = cache.sums[slot]
     sums[:] = 0
@@ -268,7 +270,7 @@ def _add_pending(pending, filled, rows, m, total):
 
 
 @njit(cache=True, nogil=True)
-def _embed(data, start, end, m, cache, space, hidden, chains):
+def mean_of_rows(data, start, end, m, cache, space, hidden, chains):
     """Mean row of a text in `hidden`; returns how many rows, 0 if the text has no word."""
     # once: each look into a tuple of arrays costs
     hashes, lengths, keys, counts, sums, _, pending = cache
@@ -288,21 +290,21 @@ def _embed(data, start, end, m, cache, space, hidden, chains):
     while not at_end:
         while i < end and space[data[i]]:
             i += 1
-        h, first, kind = np.uint32(_FNV_BASIS), i, np.int64(0)
+        h, first, kind = np.uint32(FNV_BASIS), i, np.int64(0)
         while i < end and not space[data[i]]:
-            h = _fnv(h, data[i])
+            h = fnv_step(h, data[i])
             i += 1
         if i == first:
             kind = np.int64(_STOP)
         elif has_subwords:
-            slot = _slot(h, mask)
+            slot = slot_of(h, mask)
             same = hashes[slot] == h and lengths[slot] == i - first
             k = 0
             while same and k < i - first:
                 same = keys[slot, k] == data[first + k]
                 k += 1
             if not same:
-                _fill_slot(data, first, i, h, slot, m, cache)
+                fill_slot(data, first, i, h, slot, m, cache)
             kind = np.int64(counts[slot])
             if kind > 0:
                 for d in range(dim):
@@ -356,7 +358,7 @@ def predict_rows(data, starts, ends, m, cache, space, target):
     out = np.zeros(len(m.output), np.float32)
     stack, values = np.zeros(2 * len(m.output) + 2, np.int32), np.zeros(2 * len(m.output) + 2, np.float32)
     for row in range(rows):
-        if not _embed(data, starts[row], ends[row], m, cache, space, hidden, chains):
+        if not mean_of_rows(data, starts[row], ends[row], m, cache, space, hidden, chains):
             continue
         if m.loss == HS:
             best, top = best_leaf(hidden, m, stack, values)

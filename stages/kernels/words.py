@@ -221,7 +221,7 @@ def scan_words(data, start, end, kinds, folded, quick, gaps, hashes, starts, end
                 i += size
                 if size < 8:
                     chunk = x & ((np.uint64(1) << np.uint64(8 * size)) - np.uint64(1))
-                    filled = size
+                    filled = size  # type: ignore[assignment]  # numba makes them one
                     break
                 h = mix64(h ^ x) * _PRIME
             else:

@@ -28,7 +28,12 @@ from pipeline.schema import (
 )
 from pipeline.stage import ShardInfo
 from stages.decontamination.build_index import BuildNgramIndex
+from stages.dedup.build_bloom import BuildBloomFilter
+from stages.dedup.build_minhash_index import BuildMinhashIndex
+from stages.dedup.train_clusters import TrainClusters
+from stages.signals._embed_models import HashingEmbedder
 from stages.signals._machine_reference import load_tables
+from stages.signals.embed import embed_texts
 from stages.signals.machine_text import machine_text_signals
 from stages.signals.text import text_signals
 from stages.signals.train_language_model import TrainLanguageModel
@@ -73,6 +78,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "text_signals": [{}, {"stop_words": ["und", "der"]}],
     "machine_text_signals": [{}, {"max_bytes": 1000}],
     "mark_machine_text": [{}, {"thresholds": {"ocr_noise": 0.9}, "max_words_per_disclosure": None}],
+    "embed_text": [{}, {"model": "lid176", "column": "vector", "max_chars": 40}],
     "gopher_rules": [{}, {"min_words": 1, "max_words": 20, "min_stop_words": None}],
     "gopher_repetition": [{}, {"max_duplicate_line_fraction": None}],
     "fineweb_rules": [{}, {"max_duplicate_line_chars": None, "min_terminal_lines": 0.5}],
@@ -100,8 +106,53 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"where": [{"field": "score", "op": ">=", "value": 2}]},
         {"where": [{"field": "system", "op": "exists", "value": False}], "missing": "keep"},
     ],
-    "exact_dedup": [{}, {"on": "normalized", "source_priority": ["books"]}, {"on": "content"}, {"on": "messages"}],
-    "minhash_dedup": [{}, {"prefer": "first", "n": 3, "seed": 7}, {"unit": "char", "n": 20}],
+    "exact_dedup": [
+        {},
+        {"on": "normalized", "source_priority": ["books"]},
+        {"on": "content"},
+        {"on": "messages"},
+        {"on": "columns", "columns": ["url", "messages", "date"], "prefer": "longest"},
+    ],
+    "url_dedup": [
+        {},
+        {"prefer": "newest", "fragments": "drop", "more_ignored_params": ["ref"]},
+        {"prefer": "longest", "quality": "mean_word_length"},
+    ],
+    "minhash_dedup": [
+        {},
+        {"prefer": "first", "n": 3, "seed": 7},
+        {"unit": "char", "n": 20},
+        {"quality": "mean_word_length", "prefer": "newest", "measure": "containment"},
+        {"num_perm": 64, "threshold": 0.6, "scheme": "datasketch_legacy"},
+    ],
+    "build_minhash_index": [{}, {"unit": "char", "n": 20, "scheme": "datasketch"}],
+    "minhash_against": [{}, {"threshold": 0.9, "measure": "containment", "max_candidates": 1}],
+    "build_bloom_filter": [
+        {"expected_ngrams": 20000},
+        {"expected_ngrams": 5000, "unit": "char", "n": None, "scope": "paragraph", "repeated": True},
+        {"expected_ngrams": 500, "on": "messages"},
+    ],
+    "bloom_dedup": [{}, {"action": "cut", "threshold": 0.5}, {"action": "mark"}, {"on": "messages"}],
+    "ngram_dedup": [
+        {},
+        {"n": 2, "threshold": 0.3, "prefer": "longest"},
+        {"unit": "char", "scope": "paragraph", "on": "messages"},
+    ],
+    "line_dedup": [
+        {},
+        {"unit": "sentences", "keep": "none", "min_chars": 1, "prefer": "longest", "max_removed_fraction": 0.2},
+        {"unit": "paragraph", "scope": "domain", "normalize": "words", "min_documents": 2, "prefer": "newest"},
+        {"scope": "document", "normalize": "ccnet", "min_count": 3, "min_left_chars": 20},
+        {"quality": "mean_word_length", "source_priority": ["web"], "min_chars": 1, "span": 1, "unit": "sentences"},
+    ],
+    "substring_dedup": [
+        {"k": 20},
+        {"unit": "byte", "k": 40, "keep": "none", "max_removed_fraction": 0.5, "prefer": "longest"},
+        {"unit": "word", "k": 12, "action": "mark", "quality": "mean_word_length", "source_priority": ["books"]},
+        {"k": 10, "min_left_chars": 300},
+    ],
+    "train_clusters": [{}, {"clusters": 3, "max_documents": 4, "iterations": 1}],
+    "semantic_dedup": [{}, {"threshold": 0.9, "prefer": "longest", "prefer_outliers": True}],
     "build_ngram_index": [{}, {"fields": ["text", "score"], "n": 5, "min_words": 5, "short_items": "skip"}],
     "decontaminate": [
         {},
@@ -140,6 +191,9 @@ SIDES: dict[str, dict[str, str]] = {
     "decontaminate": {"index": "index"},
     "classify_text": {"model": "quality"},
     "perplexity": {"model": "language"},
+    "minhash_against": {"index": "minhashes"},
+    "bloom_dedup": {"filter": "bloom"},
+    "semantic_dedup": {"clusters": "clusters"},
 }
 
 LAMP = (
@@ -239,6 +293,7 @@ def documents() -> dict[str, pa.Array]:
     urls = [f"http://site{k}.example/path/{k}" for k in range(ROWS)]
     urls[2:6] = ["https://WWW.Bad.example:8080/x", None, "", "http://me@a.example/sex-1234567"]
     urls[6] = "http://münchen.example/onlinecasinos"
+    urls[1] = "https://www.site0.example:443/path/./0/?utm_source=x"  # the first one, otherwise written
     text = pa.array(TEXTS, TEXT.type)
     return {
         **identity(ROWS),
@@ -253,6 +308,7 @@ def documents() -> dict[str, pa.Array]:
         "messages": pa.array(DIALOGUES, MESSAGES.type),
         **text_signals(text),
         **machine_text_signals(text, load_tables()),
+        "embedding": embed_texts(text, HashingEmbedder(32), None),
     }
 
 
@@ -291,6 +347,7 @@ def hostile_documents() -> pa.RecordBatch:
         **identity(rows),
         "text": text,
         "url": pa.array(texts, URL.type),
+        "date": pa.nulls(rows, DATE.type),
         "metadata": pa.array(records, METADATA.type),
         "content": pa.array([t.encode() for t in texts], CONTENT.type),
         "media_type": pa.array(["text/html"] * rows, MEDIA_TYPE.type),
@@ -299,6 +356,7 @@ def hostile_documents() -> pa.RecordBatch:
         "messages": pa.array([dialogue(t, t) for t in texts], MESSAGES.type),
         **text_signals(text),
         **machine_text_signals(text, load_tables()),
+        "embedding": embed_texts(text, HashingEmbedder(32), None),
         "token_count": pa.array([len(t) for t in texts], pa.int32()),
     }
     return pa.RecordBatch.from_pydict(columns)
@@ -323,6 +381,10 @@ class World:
         quality = TrainQualityClassifier(positive=["web"], dim=4, bucket=99, min_count=1)
         self.commit(quality, "quality", plain)
         self.commit(TrainLanguageModel(min_count=1), "language", plain)
+        self.commit(BuildMinhashIndex(), "minhashes", plain)
+        lines = BuildBloomFilter(expected_ngrams=5000, n=5, scope="paragraph")
+        self.commit(lines, "bloom", plain.slice(0, 2))
+        self.commit(TrainClusters(), "clusters", plain)
         tokenize = Tokenize()
         marks = tokenize.annotate(plain, tokenize.open({"tokenizer": root / "tokenizer"}))
         missing = pa.array([None if k == 3 else k for k in range(ROWS)])  # a row without tokens at all

@@ -80,7 +80,7 @@ def globally(
     world: World, key: Key, stage: GlobalStage[Any], batches: Sequence[pa.RecordBatch], seed: int
 ) -> Any:
     """A global stage on partitions."""
-    marks = run_global(stage, batches, stage.open({}), shuffle_seed=seed)
+    marks = run_global(stage, batches, stage.open(world.side(key[0])), shuffle_seed=seed)
     node = node_of(key[0], stage)
     return [row for m, b in zip(marks, batches, strict=True) for row in mark_rows(node, m, b.num_rows)]
 

@@ -7,8 +7,9 @@ import pytest
 
 from pipeline.api import parse
 from pipeline.books import Books
-from pipeline.drive import Outcome
-from pipeline.report import aligned, build_timings, funnel_text, gone, lost, out_of, size_text
+from pipeline.desk import Outcome
+from pipeline.report import build_timings, funnel_text, gone, lost, out_of, size_text
+from pipeline.terminal import aligned
 from tests.support.corpora import full_config, run_here
 from tests.support.data import ROOT
 

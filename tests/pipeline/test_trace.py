@@ -7,16 +7,9 @@ import pytest
 
 from pipeline.api import open_run
 from pipeline.errors import DataError
-from pipeline.trace import (
-    Piece,
-    find,
-    piece_line,
-    pieces_of,
-    printable,
-    stories,
-    trace,
-    trace_data,
-)
+from pipeline.pieces import Piece, piece_line, pieces_of
+from pipeline.terminal import printable
+from pipeline.trace import find, stories, trace, trace_data
 from tests.support.corpora import full_config, run_here
 from tests.support.small import TEXT, small_run, write_documents
 

@@ -87,6 +87,20 @@ def test_the_index_does_not_depend_on_batches_and_holds_every_document(tmp_path,
     )
 
 
+def test_the_digest_is_of_everything(tmp_path):
+    """A folder's card is what later runs go by: one word that no band sees must change it, batches must not."""
+    text = prose(400, 6)
+    built = {
+        name: open_index(build(tmp_path / name, docs(one, "other words"), bands=1, rows_per_band=1))
+        for name, one in {"a": text, "b": text, "c": f"{text} zebra", "d": f"{text} quagga"}.items()
+    }
+    assert (built["c"].keys == built["d"].keys).all()
+    assert (built["c"].ends == built["d"].ends).all()
+    assert built["c"].ids.equals(built["d"].ids)
+    assert built["a"].meta == built["b"].meta
+    assert len({index.meta["digest"] for index in built.values()}) == 3
+
+
 def test_nothing_is_like_an_empty_index(tmp_path):
     folder = build(tmp_path / "index", [])
     assert against(folder, docs("some words", "", None)) == {}
@@ -100,7 +114,9 @@ def test_short_documents_fall_to_equal_ones_and_empty_ones_to_none(tmp_path):
 
 def test_the_card_says_how_it_was_built_and_readers_keep_to_it(tmp_path):
     text = prose(100, 3)
-    folder = build(tmp_path / "index", docs(text), n=3, seed=9, num_perm=200, threshold=0.7, scheme="datasketch")
+    folder = build(
+        tmp_path / "index", docs(text), n=3, seed=9, num_perm=200, threshold=0.7, scheme="datasketch"
+    )
     meta = json.loads((folder / "meta.json").read_text())
     assert {k: meta[k] for k in ("n", "seed", "scheme", "threshold", "documents", "format")} == {
         "n": 3,

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from pipeline.schema import URL
-from stages.filters._hosts import domain_set, listed_parent, normal_host, raw_hosts, read_domains, read_lines
+from stages.filters._hosts import domain_set, listed_parent, read_domains, read_lines
 from stages.filters.url import FilterUrl, Reason
+from stages.kernels.hosts import normal_host, raw_hosts
 
 
 def judge(params, *urls):

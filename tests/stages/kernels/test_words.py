@@ -285,7 +285,14 @@ def test_golden_hashes():
     assert f"{shingle(words, 3).hashes[0]:016x}" == GOLDEN_SHINGLE
 
 
-GOLDEN = ["9537420094ab3159", "837140c906ce4b26", "5a7541d036349154", "59b08c5de82f0e2f", "cfec627b6961d010", "c660692e14abae1b"]
+GOLDEN = [
+    "9537420094ab3159",
+    "837140c906ce4b26",
+    "5a7541d036349154",
+    "59b08c5de82f0e2f",
+    "cfec627b6961d010",
+    "c660692e14abae1b",
+]
 GOLDEN_SHINGLE = "6d8761cef55938e2"
 
 
