@@ -1,6 +1,6 @@
 """The exchange against plain Python: grouping, division of large buckets, hot keys, verdict routing."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import numpy as np
 import pyarrow as pa
@@ -134,3 +134,66 @@ def test_verdicts_come_back_to_their_partition(tmp_path):
 def test_what_emit_returns_is_checked(table, message):
     with pytest.raises(StageError, match=message):
         exchange.check_emitted("n", table, 4)
+
+
+def hot(rows, keys=1, kind="uint64"):
+    rng = np.random.default_rng(4)
+    table = emitted(rng, rows, keys, kind)
+    docs = pa.array(rng.permutation(rows).astype(np.uint64))
+    return table.drop_columns(["row"]).append_column("doc", docs)
+
+
+def groups_of(tmp_path, pieces, limit, max_group, **options):
+    made = []
+
+    def reduce(bucket):
+        made.append(bucket.select(["key", "v", "doc"]).to_pylist())
+        return pa.table({"doc": bucket["doc"]})
+
+    folder = tmp_path / f"{limit}-{max_group}-{len(list(tmp_path.iterdir()))}"
+    folder.mkdir()
+    list(exchange.reduce_range(lambda: iter(pieces), reduce, ["v"], folder, limit, max_group, **options))
+    return made
+
+
+@pytest.mark.parametrize("kind", ["uint64", "binary"])
+def test_a_key_that_fills_more_than_memory_is_cut_as_it_is_within(tmp_path, kind):
+    """What a stage sees does not depend on `bucket_bytes`, and pieces are headed by the key's first row."""
+    table = hot(3000, kind=kind)
+    pieces = [table.slice(i, 500) for i in range(0, 3000, 500)]
+    whole = groups_of(tmp_path, pieces, 1 << 30, 700)
+    assert groups_of(tmp_path, pieces, 10_000, 700) == whole
+    assert [len(g) for g in whole] == [700, 700, 700, 700, 204]
+    assert {tuple(g[0].values()) for g in whole} == {tuple(whole[0][0].values())}
+
+
+@pytest.mark.parametrize("limit", [1 << 30, 2_000])
+@pytest.mark.parametrize("kind", ["uint64", "binary"])
+def test_keys_of_one_row_are_left_out_where_nobody_wants_them(tmp_path, limit, kind):
+    table = hot(400, keys=300, kind=kind)
+    counts = Counter(table["key"].to_pylist())
+    found = [row for g in groups_of(tmp_path, [table], limit, 100, singles=False) for row in g]
+    assert Counter(row["key"] for row in found) == {k: n for k, n in counts.items() if n > 1}
+    every = [row for g in groups_of(tmp_path, [table], limit, 100) for row in g]
+    assert Counter(row["key"] for row in every) == counts
+
+
+def test_a_bucket_of_single_rows_is_reduced_to_an_empty_table_of_the_right_shape(tmp_path):
+    table = hot(5, keys=10**9)
+    assert groups_of(tmp_path, [table], 1 << 30, 100, singles=False) == [[]]
+
+
+@pytest.mark.parametrize("limit", [1 << 30, 500])
+def test_rows_that_say_the_same_count_once(tmp_path, limit):
+    table = pa.table({"key": pa.array([7, 7, 7, 9], pa.uint64()), "doc": pa.array([1, 1, 2, 1], pa.uint64())})
+    pieces = [table] * 40
+    seen = []
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+
+    def reduce(bucket):
+        seen.extend(zip(bucket["key"].to_pylist(), bucket["doc"].to_pylist(), strict=True))
+        return pa.table({"doc": bucket["doc"]})
+
+    list(exchange.reduce_range(lambda: iter(pieces), reduce, (), folder, limit, 100, once=True))
+    assert sorted(seen) == [(7, 1), (7, 2), (9, 1)]

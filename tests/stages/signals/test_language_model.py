@@ -209,6 +209,9 @@ def test_a_stored_model_is_the_same(tmp_path):
     assert score(loaded, column(TEXT)).perplexity == score(model, column(TEXT)).perplexity
     with pytest.raises(ValueError, match="holds no language model"):
         load_model(tmp_path / "none")
+    (tmp_path / "model.json").write_text('{"order": 3}')
+    with pytest.raises(ValueError, match="has format None, but this version reads 2; train it again"):
+        load_model(tmp_path)
 
 
 @pytest.mark.parametrize("suffix", [".arpa", ".arpa.gz"])
