@@ -21,7 +21,7 @@ import xxhash
 from courlan import normalize_url
 
 from benchmarks.minhash import documents
-from pipeline.exchange import sort_groups
+from pipeline.regroup import sort_groups
 from stages.dedup._urls import canonical_urls
 from stages.dedup.exact import ExactDedup, column_keys, content_keys, normalize
 from stages.dedup.url import UrlDedup

@@ -31,7 +31,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.minhash import documents
-from pipeline.exchange import sort_groups
+from pipeline.regroup import sort_groups
 from pipeline.schema import id_hashes
 from stages.dedup._line_units import CCNET_MARKS
 from stages.dedup.line import LineDedup

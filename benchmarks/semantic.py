@@ -33,8 +33,8 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.dedup_corpus import data_folder, documents, read_words
-from pipeline.exchange import sort_groups
 from pipeline.models import fetch
+from pipeline.regroup import sort_groups
 from pipeline.schema import id_hashes
 from stages.dedup._semantic_clusters import Clusters
 from stages.dedup._semantic_kmeans import first_centroids, fit_clusters

@@ -16,6 +16,7 @@ from pipeline.io.arrow import bounded, read_batches, read_table
 from pipeline.io.store import Store
 from pipeline.plan import Entry
 from pipeline.quarantine import Failure, Guard, Journal, isolate
+from pipeline.regroup import reduce_range
 from pipeline.tasks import Finish, Loaded, Run, Task, sides_of, verdicts_of
 from pipeline.unit import emit_file
 
@@ -107,7 +108,7 @@ def reduce(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
         divided.mkdir()
         stage: Any = node.stage
         tables = list(
-            exchange.reduce_range(
+            reduce_range(
                 lambda: exchange.read_range(store, files, low, high),
                 lambda bucket: stage.reduce(bucket, round),
                 stage.order(round),
@@ -161,7 +162,7 @@ def star(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
             divided = scratch / "divided"
             divided.mkdir()
             made = list(
-                exchange.reduce_range(
+                reduce_range(
                     lambda: (table for _, table in exchange.read_buckets(store, files, *args["range"])),
                     {"large": large_star, "small": small_star, "read": read_groups}[step],
                     (),

@@ -12,7 +12,6 @@ from numba import njit
 from stages.kernels.words import bound_words, mix64, roll_shingles, scan_words
 
 _ROOM = 1 << 16
-_OTHER_BASE = np.uint64(0xA0761D6478BD642F)  # odd: of the second hash of a window
 _SALT = np.uint64(0xE7037ED1A0B428DB)
 
 
@@ -30,7 +29,7 @@ def read_tokens(data, start, end, bytewise, kinds, folded, quick, gaps, hashes, 
 
 
 @njit(cache=True, nogil=True)
-def _bound(data, start, end, bytewise, kinds, gaps):
+def bound_tokens(data, start, end, bytewise, kinds, gaps):
     """No more tokens than this are in data[start:end]; there are never more than bytes."""
     if bytewise or end - start <= _ROOM:
         return end - start
@@ -68,7 +67,7 @@ def sample_rows(data, offsets, bytewise, kinds, folded, quick, gaps, k, m):
     at = 0
     for row in range(rows):
         if offsets[row + 1] - offsets[row] > tokens.size:
-            bound = _bound(data, offsets[row], offsets[row + 1], bytewise, kinds, gaps)
+            bound = bound_tokens(data, offsets[row], offsets[row + 1], bytewise, kinds, gaps)
             if bound > tokens.size:
                 tokens, grams = np.empty(bound, np.uint64), np.empty(bound, np.uint64)
                 queue, minima = np.empty(bound, np.int64), np.empty(bound, np.int64)
@@ -96,8 +95,8 @@ def sample_rows(data, offsets, bytewise, kinds, folded, quick, gaps, k, m):
                 found += 1
         ordered = np.sort(chosen[:found])
         if at + found > values.size:
-            values = _grown(values, at, at + found)
-            owners = _grown(owners, at, at + found)
+            values = grown(values, at, at + found)
+            owners = grown(owners, at, at + found)
         for i in range(found):
             if i < 2 or ordered[i] != ordered[i - 2]:
                 values[at], owners[at] = ordered[i], row
@@ -106,29 +105,14 @@ def sample_rows(data, offsets, bytewise, kinds, folded, quick, gaps, k, m):
 
 
 @njit(cache=True, nogil=True)
-def _grown(array, used, needed):
+def grown(array, used, needed):
     wider = np.empty(max(2 * array.size, needed), array.dtype)
     wider[:used] = array[:used]
     return wider
 
 
 @njit(cache=True, nogil=True)
-def _second_hashes(tokens, count, k, out):
-    """Another hash of each window of k tokens, so that both together never meet by chance."""
-    power = np.uint64(1)
-    for _ in range(k):
-        power *= _OTHER_BASE
-    h = np.uint64(0)
-    for i in range(count):
-        h = h * _OTHER_BASE + tokens[i]
-        if i >= k:
-            h -= tokens[i - k] * power
-        if i >= k - 1:
-            out[i - k + 1] = h
-
-
-@njit(cache=True, nogil=True)
-def _table_size(count):
+def table_size(count):
     size = 16
     while size < 2 * count:
         size *= 2
@@ -136,7 +120,7 @@ def _table_size(count):
 
 
 @njit(cache=True, nogil=True)
-def _first_places(hashes, count, table, first):
+def first_places(hashes, count, table, first):
     """first[i]: where the hash of place i stood first; the table must be all -1 and twice as large as `count`."""
     mask = np.uint64(table.size - 1)
     for i in range(count):
@@ -164,7 +148,7 @@ def run_rows(data, offsets, bytewise, kinds, folded, quick, gaps, k, m, wanted, 
     begins, stops = np.empty(1024, np.int64), np.empty(1024, np.int64)
     at = 0
     for row in range(rows):
-        bound = _bound(data, offsets[row], offsets[row + 1], bytewise, kinds, gaps)
+        bound = bound_tokens(data, offsets[row], offsets[row + 1], bytewise, kinds, gaps)
         mine = wanted[wanted_ends[row] : wanted_ends[row + 1]]
         if mine.size == 0 or bound < k:
             continue
@@ -203,12 +187,12 @@ def run_rows(data, offsets, bytewise, kinds, folded, quick, gaps, k, m, wanted, 
             low, high = firsts[r], firsts[r] + lengths[r] - 1
             whole[r] = mix64(grams[low] ^ mix64(grams[high] + np.uint64(lengths[r])))
         first = np.empty(runs, np.int64)
-        _first_places(whole, runs, np.full(_table_size(runs), -1, np.int64), first)
+        first_places(whole, runs, np.full(table_size(runs), -1, np.int64), first)
         seen = np.zeros(runs, np.uint8)
         if at + runs > keys.size:
-            keys, owners = _grown(keys, at, at + runs), _grown(owners, at, at + runs)
-            places, counts = _grown(places, at, at + runs), _grown(counts, at, at + runs)
-            begins, stops = _grown(begins, at, at + runs), _grown(stops, at, at + runs)
+            keys, owners = grown(keys, at, at + runs), grown(owners, at, at + runs)
+            places, counts = grown(places, at, at + runs), grown(counts, at, at + runs)
+            begins, stops = grown(begins, at, at + runs), grown(stops, at, at + runs)
         for r in range(runs):
             if seen[first[r]] == 2:
                 continue
@@ -237,175 +221,3 @@ def copy_spans(data, begins, stops):
     for i in range(begins.size):
         out[offsets[i] : offsets[i + 1]] = data[begins[i] : stops[i]]
     return out, offsets
-
-
-@njit(cache=True, nogil=True)
-def _all_alike(data, offsets, low, high):
-    """Whether rows low..high-1 are the same bytes."""
-    size = offsets[low + 1] - offsets[low]
-    for row in range(low + 1, high):
-        if offsets[row + 1] - offsets[row] != size:
-            return False
-    for row in range(low + 1, high):
-        for i in range(size):
-            if data[offsets[row] + i] != data[offsets[low] + i]:
-                return False
-    return True
-
-
-@njit(cache=True, nogil=True)
-def judge_runs(groups, data, offsets, bytewise, kinds, folded, quick, gaps, k, counts, keep_one):
-    """Which windows fall, of runs that share a minimizer.
-
-    `groups` holds where each group of rows begins, and the number of rows; the rows are in the order of preference.
-    Row i is a run of counts[i] windows, whose tokens stand in data[offsets[i]:offsets[i + 1]].
-
-    Returns:
-        row, first window (from the start of its run), number of windows, and the row that keeps the first of them,
-        for each stretch of windows that fall.
-    """
-    fallen, firsts = np.empty(1024, np.int64), np.empty(1024, np.int32)
-    lengths, keepers = np.empty(1024, np.int32), np.empty(1024, np.int64)
-    nowhere = np.empty(0, np.int64)
-    most = longest = 1
-    for g in range(groups.size - 1):
-        most = max(most, counts[groups[g] : groups[g + 1]].sum())
-    for row in range(offsets.size - 1):
-        longest = max(longest, _bound(data, offsets[row], offsets[row + 1], bytewise, kinds, gaps))
-    tokens, grams, others = (
-        np.empty(longest, np.uint64),
-        np.empty(longest, np.uint64),
-        np.empty(longest, np.uint64),
-    )
-    left, right = np.empty(_table_size(most), np.uint64), np.empty(_table_size(most), np.uint64)
-    times, keeper = (
-        np.zeros(left.size, np.int32),
-        np.empty(left.size, np.int64),
-    )  # zeroed again after each group
-    slots, rows_of = np.empty(most, np.int64), np.empty(most, np.int64)
-    at = 0
-    for g in range(groups.size - 1):
-        low, high = groups[g], groups[g + 1]
-        if high - low < 2:
-            continue
-        if counts[low] == counts[high - 1] and _all_alike(data, offsets, low, high):  # copies, mostly
-            if at + high - low > fallen.size:
-                fallen, firsts = _grown(fallen, at, at + high - low), _grown(firsts, at, at + high - low)
-                lengths, keepers = _grown(lengths, at, at + high - low), _grown(keepers, at, at + high - low)
-            for row in range(low + keep_one, high):
-                fallen[at], firsts[at], lengths[at], keepers[at] = row, 0, counts[row], low
-                at += 1
-            continue
-        mask = np.uint64(_table_size(counts[low:high].sum()) - 1)
-        done = 0
-        for row in range(low, high):
-            count = read_tokens(
-                data,
-                offsets[row],
-                offsets[row + 1],
-                bytewise,
-                kinds,
-                folded,
-                quick,
-                gaps,
-                tokens,
-                nowhere,
-                nowhere,
-            )
-            roll_shingles(tokens, count, k, grams)
-            _second_hashes(tokens, count, k, others)
-            for i in range(counts[row]):
-                slot = np.int64(grams[i] & mask)
-                while times[slot] and (left[slot] != grams[i] or right[slot] != others[i]):
-                    slot = np.int64((np.uint64(slot) + np.uint64(1)) & mask)
-                if times[slot] == 0:
-                    left[slot], right[slot], keeper[slot] = grams[i], others[i], done
-                times[slot] += 1
-                slots[done], rows_of[done] = slot, row
-                done += 1
-        done = 0
-        for row in range(low, high):
-            open_run = False
-            for i in range(counts[row]):
-                slot = slots[done]
-                falls = times[slot] > 1 and not (keep_one and keeper[slot] == done)
-                done += 1
-                if not falls:
-                    open_run = False
-                    continue
-                if not open_run:
-                    if at == fallen.size:
-                        fallen, firsts = _grown(fallen, at, at + 1), _grown(firsts, at, at + 1)
-                        lengths, keepers = _grown(lengths, at, at + 1), _grown(keepers, at, at + 1)
-                    fallen[at], firsts[at], lengths[at] = row, i, 0
-                    keepers[at] = rows_of[keeper[slot]]
-                    open_run = True
-                    at += 1
-                lengths[at - 1] += 1
-        for i in range(done):
-            times[slots[i]] = 0
-    return fallen[:at].copy(), firsts[:at].copy(), lengths[:at].copy(), keepers[:at].copy()
-
-
-@njit(cache=True, nogil=True)
-def _whole_characters(data, end, low, high):
-    """The largest part of data[low:high] that cuts no character of a text that ends at `end`."""
-    while low < high and (data[low] & 0xC0) == 0x80:
-        low += 1
-    while high > low and high < end and (data[high] & 0xC0) == 0x80:
-        high -= 1
-    return low, high
-
-
-@njit(cache=True, nogil=True)
-def locate_spans(
-    data, offsets, bytewise, kinds, folded, quick, gaps, k, keep_one, places, counts, place_ends
-):
-    """Byte spans of each row that its falling windows cover.
-
-    Row i has stretches of counts[j] windows that begin at tokens places[j], j from place_ends[i] to
-    place_ends[i + 1]. Of windows that stand more than twice in a row some may be missing; they are found here.
-
-    Returns:
-        starts and ends (absolute, int64), where each row's begin.
-    """
-    rows = offsets.size - 1
-    span_starts, span_ends = np.empty(1024, np.int64), np.empty(1024, np.int64)
-    found = np.zeros(rows + 1, np.int64)
-    at = 0
-    for row in range(rows):
-        low, high = place_ends[row], place_ends[row + 1]
-        found[row + 1] = at
-        if low == high:
-            continue
-        begin, end = offsets[row], offsets[row + 1]
-        bound = _bound(data, begin, end, bytewise, kinds, gaps)
-        tokens, grams = np.empty(bound, np.uint64), np.empty(bound, np.uint64)
-        starts, ends = np.empty(bound, np.int64), np.empty(bound, np.int64)
-        count = read_tokens(data, begin, end, bytewise, kinds, folded, quick, gaps, tokens, starts, ends)
-        windows = roll_shingles(tokens, count, k, grams)
-        first = np.empty(windows, np.int64)
-        _first_places(grams, windows, np.full(_table_size(windows), -1, np.int64), first)
-        whole, rest = np.zeros(windows, np.bool_), np.zeros(windows, np.bool_)
-        for p in range(low, high):
-            for i in range(places[p], places[p] + counts[p]):
-                if i == first[i] or not keep_one:
-                    whole[first[i]] = True
-                else:
-                    rest[first[i]] = True
-        covered = -1  # the last token of the span that is open
-        for i in range(windows):
-            if not (whole[first[i]] or (rest[first[i]] and i != first[i])):
-                continue
-            if i > covered + 1 or covered < 0:
-                if at == span_starts.size:
-                    span_starts, span_ends = _grown(span_starts, at, at + 1), _grown(span_ends, at, at + 1)
-                span_starts[at] = starts[i]
-                at += 1
-            covered = i + k - 1
-            span_ends[at - 1] = ends[covered]
-        if bytewise:
-            for p in range(found[row], at):
-                span_starts[p], span_ends[p] = _whole_characters(data, end, span_starts[p], span_ends[p])
-        found[row + 1] = at
-    return span_starts[:at].copy(), span_ends[:at].copy(), found

@@ -22,7 +22,8 @@ from pipeline.schema import ID_HASH, TEXT
 from pipeline.stage import Marks
 from stages.dedup._cuts import cut_spans
 from stages.dedup._policy import SurvivorPolicy, group_starts, hash_halves, mix_references
-from stages.dedup._substring_kernels import copy_spans, judge_runs, locate_spans, run_rows, sample_rows
+from stages.dedup._substring_judge_kernels import judge_runs, locate_spans
+from stages.dedup._substring_kernels import copy_spans, run_rows, sample_rows
 from stages.kernels.buffers import text_buffers
 from stages.kernels.words import Alphabet, token_alphabet, word_alphabet
 

@@ -24,9 +24,9 @@ from pipeline.components import (
     spread,
     unmixed,
 )
-from pipeline.exchange import reduce_range
 from pipeline.exchanges import FAN_IN, Verdicts, pack
 from pipeline.executors.local import LocalExecutor
+from pipeline.regroup import reduce_range
 from pipeline.stage import GlobalStage, Marks, StageRef
 from tests.support.corpora import rows as rows_of
 from tests.support.toy import TOYS

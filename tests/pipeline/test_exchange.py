@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline import exchange
+from pipeline import exchange, regroup
 from pipeline.errors import StageError
 from pipeline.io.store import Store
 
@@ -55,7 +55,7 @@ def collect(store, tmp_path, files, cuts, limit, max_group):
         folder = tmp_path / f"r{n}"
         folder.mkdir()
         list(
-            exchange.reduce_range(
+            regroup.reduce_range(
                 lambda low=low, high=high: exchange.read_range(store, files, low, high),
                 reduce,
                 ["v"],
@@ -152,7 +152,7 @@ def groups_of(tmp_path, pieces, limit, max_group, **options):
 
     folder = tmp_path / f"{limit}-{max_group}-{len(list(tmp_path.iterdir()))}"
     folder.mkdir()
-    list(exchange.reduce_range(lambda: iter(pieces), reduce, ["v"], folder, limit, max_group, **options))
+    list(regroup.reduce_range(lambda: iter(pieces), reduce, ["v"], folder, limit, max_group, **options))
     return made
 
 
@@ -195,5 +195,5 @@ def test_rows_that_say_the_same_count_once(tmp_path, limit):
         seen.extend(zip(bucket["key"].to_pylist(), bucket["doc"].to_pylist(), strict=True))
         return pa.table({"doc": bucket["doc"]})
 
-    list(exchange.reduce_range(lambda: iter(pieces), reduce, (), folder, limit, 100, once=True))
+    list(regroup.reduce_range(lambda: iter(pieces), reduce, (), folder, limit, 100, once=True))
     assert sorted(seen) == [(7, 1), (7, 2), (9, 1)]

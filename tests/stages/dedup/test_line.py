@@ -17,8 +17,8 @@ from pydantic import ValidationError
 
 from pipeline.api import parse
 from pipeline.api import run as run_config
-from pipeline.exchange import sort_groups, split_hot
 from pipeline.executors.local import LocalExecutor
+from pipeline.regroup import sort_groups, split_hot
 from pipeline.schema import id_hashes
 from pipeline.stage import StageRef
 from stages.dedup._line_units import cut_pieces, hosts_of, items_of
