@@ -3,8 +3,8 @@
     python -m benchmarks.scale --documents 30000000 --folder /tmp/scale [--workers 2] [--check]
 
 Each simulated document has 14 band keys, as minhash_dedup emits them. 30 % of the documents belong to clusters, most
-of them of two to ten, one in a million of a hundred thousand; a band of a document is its cluster's with
-a probability of a quarter, so that groups are found through chains. Round 0 exchanges the band keys, the engine merges
+of them of two to ten, one in each million of a thousand; a band of a document is its cluster's with a
+probability of a quarter, so that groups are found through chains. Round 0 exchanges the band keys, the engine merges
 the links into groups, round 1 exchanges the groups, and all but the first of each group fall. Everything but the
 hashing and comparing of text is what minhash_dedup does.
 
