@@ -12,6 +12,7 @@ from numba import njit
 from stages.kernels.words import bound_words, mix64, roll_shingles, scan_words
 
 _ROOM = 1 << 16
+_NARROW = 128  # grams to a window
 _SALT = np.uint64(0xE7037ED1A0B428DB)
 
 
@@ -42,6 +43,19 @@ def _find_minima(grams, count, width, queue, minima):
 
     `queue` holds places of growing grams, each the smallest from there on (Lemire 2006).
     """
+    if width <= _NARROW:  # looking again when the smallest leaves is cheaper than a queue
+        best = -1
+        for i in range(width - 1, count):
+            low = i - width + 1
+            if best < low:
+                best = low
+                for j in range(low + 1, i + 1):
+                    if grams[j] < grams[best]:
+                        best = j
+            elif grams[i] < grams[best]:
+                best = i
+            minima[low] = best
+        return max(0, count - width + 1)
     head = tail = 0
     for i in range(count):
         while tail > head and grams[queue[tail - 1]] > grams[i]:

@@ -130,13 +130,13 @@ def long_corpus(seed: int) -> list[str]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize(("unit", "k"), [("token", 30), ("word", 11), ("byte", 64)])
+@pytest.mark.parametrize(("unit", "k"), [("token", 30), ("word", 11), ("byte", 64), ("byte", 300)])
 @pytest.mark.parametrize("keep", ["one", "none"])
 def test_long_spans_are_those_of_the_definition(seed, unit, k, keep):
     documents = docs(*long_corpus(seed))
     stage = SubstringDedup(k=k, unit=unit, keep=keep, min_left_chars=0)
     expected = plain_spans(documents, k, unit, keep)
-    assert sum(map(len, expected.values())) > 5
+    assert sum(map(len, expected.values())) > 3
     said = said_spans(documents, stage, partitions=3)
     assert {n: s[:20] for n, s in expected.items()} == said
 
