@@ -3,7 +3,8 @@
     python benchmarks/peers/datatrove_minhash.py CORPUS WORK DOCUMENTS WORDS
 
 Reads the first DOCUMENTS rows of CORPUS/part-00.parquet, one task a stage, 14 bands of 8 over 5-word shingles. WORDS is
-`default` (its spaCy tokenizer) or `split` (str.split). Prints JSON: CPU seconds of each stage, documents left.
+`default` (its spaCy tokenizer) or `split` (str.split). Prints JSON: CPU seconds of each stage, ids of
+the documents left.
 """
 
 import json
@@ -73,10 +74,10 @@ def main(corpus: Path, work: Path, documents: int, words: str) -> None:
         )
         executor.run()
         cost[name] = time.process_time() - before
-    left = sum(pq.read_metadata(f).num_rows for f in (work / "out").rglob("*.parquet"))
+    kept = [i for f in (work / "out").rglob("*.parquet") for i in pq.read_table(f)["id"].to_pylist()]
     print(
         json.dumps(
-            {"cpu_s": cost, "documents": table.num_rows, "left": left, "version": version("datatrove")}
+            {"cpu_s": cost, "documents": table.num_rows, "kept": kept, "version": version("datatrove")}
         )
     )
 

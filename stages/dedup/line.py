@@ -20,7 +20,7 @@ from pipeline.schema import ID_HASH, TEXT, URL
 from pipeline.stage import Marks
 from stages.dedup._line_cuts import Cuts, cut_texts, losses_of, name_keepers
 from stages.dedup._line_units import Form, Items, Pieces, Unit, cut_pieces, hosts_of, items_of
-from stages.dedup._policy import CLUSTER_SIZES, SurvivorPolicy, group_starts
+from stages.dedup._policy import CLUSTER_SIZES, SurvivorPolicy, group_starts, hash_halves
 
 KEEPER = np.int32(-(2**31))  # in `code`: nothing goes, the document keeps what others lose
 MOST = 65_535  # copies of a line in one document that are counted
@@ -151,7 +151,7 @@ class LineDedup(SurvivorPolicy[None]):
         owners = items.rows[at]
         everyone = pa.array(np.arange(batch.num_rows), pa.int64())
         policy = self.policy_columns(batch, everyone, batch["text"])
-        policy["rank_hash"] = _hash_ranks(batch["id_hash"])
+        policy["rank_hash"] = pa.array(hash_halves(batch["id_hash"]))
         rows = pa.array(owners.astype(np.int32))
         keys = np.ascontiguousarray(
             items.keys[at].byteswap()
@@ -214,9 +214,3 @@ class LineDedup(SurvivorPolicy[None]):
         few = cuts.chars - cuts.removed_chars < self.min_left_chars
         reasons[few & (cuts.removed_chars > 0)] = str(LineReason.NOTHING_LEFT)
         return pa.array(reasons, pa.string())
-
-
-def _hash_ranks(id_hash: pa.Array) -> pa.Array:
-    """A number that sorts documents without their ids: the first eight bytes of the ids' hashes."""
-    data = np.frombuffer(id_hash.buffers()[1], np.uint8)[id_hash.offset * 16 :][: len(id_hash) * 16]
-    return pa.array(np.ascontiguousarray(data.reshape(-1, 16)[:, :8]).view(np.uint64).reshape(-1))
