@@ -17,13 +17,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from pipeline.components import mixed
 
 FILES = ("nltk_gutenberg", "nltk_inaugural", "nltk_state_union", "rust_rfcs_sample")
 CHARS = 2600
 RATES = (0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.15)
 ROW_GROUP = 2000
+FILE_ROWS = 50_000  # of short documents
+SHORT_WORDS = 12
 
 
 class Dice:
@@ -125,6 +131,28 @@ def build(folder: Path, megabytes: int, files: int, base: Path) -> dict[str, Any
         "bytes": sum(len(t.encode()) for t in texts),
         "made of others": len(truths),
     }
+
+
+def write_short_documents(folder: Path, documents: int) -> int:
+    """Files of documents of about 85 bytes, one in eleven a copy of another; returns their bytes."""
+    letters = np.array(list("bcdfghklmnprstvw")), np.array(list("aeiou"))
+    vocabulary = pa.array(
+        ["".join(letters[k % 2][int(h >> (5 * k)) % len(letters[k % 2])] for k in range(4 + i % 5))
+         for i, h in enumerate(mixed(np.arange(60_000, dtype=np.uint64)).tolist())]
+    )  # fmt: skip
+    size = 0
+    for part, start in enumerate(range(0, documents, FILE_ROWS)):
+        number = np.arange(start, min(start + FILE_ROWS, documents), dtype=np.uint64)
+        copied = mixed(number + np.uint64(1)) % np.uint64(10) == 0
+        body = np.where(copied, number // np.uint64(2), number)
+        places = mixed(
+            body[:, None] * np.uint64(SHORT_WORDS) + np.arange(SHORT_WORDS, dtype=np.uint64)
+        ) % np.uint64(60_000)
+        columns = [vocabulary.take(pa.array(places[:, k])) for k in range(SHORT_WORDS)]
+        text = pc.binary_join_element_wise(*columns, " ").cast(pa.large_string())
+        size += text.nbytes
+        pq.write_table(pa.table({"text": text}), folder / f"{part:05d}.parquet", compression="zstd")
+    return size
 
 
 def data_folder() -> Path:

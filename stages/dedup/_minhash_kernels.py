@@ -13,6 +13,22 @@ _MERSENNE = np.uint64((1 << 61) - 1)
 
 
 @njit(cache=True, nogil=True)
+def _lower(lowest, values, factors, shifts):
+    """lowest[p] = min(lowest[p], factors[p] * x + shifts[p]) for every x; four at a time, to load and store less."""
+    whole = values.size - values.size % 4
+    for i in range(0, whole, 4):
+        a, b, c, d = values[i], values[i + 1], values[i + 2], values[i + 3]
+        for p in range(factors.size):
+            factor, shift = factors[p], shifts[p]
+            one = min(np.uint32(factor * a + shift), np.uint32(factor * b + shift))
+            two = min(np.uint32(factor * c + shift), np.uint32(factor * d + shift))
+            lowest[p] = min(lowest[p], min(one, two))
+    for i in range(whole, values.size):
+        for p in range(factors.size):
+            lowest[p] = min(lowest[p], np.uint32(factors[p] * values[i] + shifts[p]))
+
+
+@njit(cache=True, nogil=True)
 def sign_rows(
     data, offsets, kinds, folded, quick, gaps, n, factors, shifts, wide_factors, wide_shifts, finish
 ):
@@ -30,6 +46,7 @@ def sign_rows(
     counts = np.zeros(rows, np.int64)
     words, shingles = np.empty(_ROOM, np.uint64), np.empty(_ROOM, np.uint64)
     nowhere = np.empty(0, np.int64)
+    halves = np.empty(_ROOM, np.uint32)
     lowest = np.empty(max(factors.size, wide_factors.size), np.uint32)
     for row in range(rows):
         if offsets[row + 1] - offsets[row] > words.size:
@@ -41,14 +58,16 @@ def sign_rows(
         )
         counts[row] = roll_shingles(words, found, n, shingles)
         lowest[:] = np.uint32(0xFFFFFFFF)
+        values = halves[: counts[row]] if counts[row] <= halves.size else np.empty(counts[row], np.uint32)
         for i in range(counts[row]):
             x = np.uint32(shingles[i] >> np.uint64(32))
             if finish:
                 x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x85EBCA6B))
                 x = np.uint32((x ^ (x >> np.uint32(13))) * np.uint32(0xC2B2AE35))
                 x ^= x >> np.uint32(16)
-            for p in range(factors.size):
-                lowest[p] = min(lowest[p], np.uint32(factors[p] * x + shifts[p]))
+            values[i] = x
+        _lower(lowest, values, factors, shifts)
+        for x in values:
             for p in range(wide_factors.size):
                 y = wide_factors[p] * np.uint64(x) + wide_shifts[p]
                 y = (y & _MERSENNE) + (y >> np.uint64(61))

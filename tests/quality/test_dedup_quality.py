@@ -1,7 +1,7 @@
 r"""Does minhash_dedup find what it should, and only that? Two sets of texts with near-duplicates, and made ones.
 
 1,053 revisions of PEPs, of which 2,506 pairs have a similarity that others computed, and 3,322 licence texts. The gold
-similarity is the Jaccard of the sets of 5 consecutive `\\w+` words, in lower case. Ours also counts signs before
+similarity is the Jaccard of the sets of 5 consecutive `\w+` words, in lower case. Ours also counts signs before
 digits, and splits Han and kana by character, so the two differ a little; precision and recall take the gold's side.
 What datasketch and text-dedup reach on the same texts is recorded beside the floors, by benchmarks.minhash_quality.
 
