@@ -25,7 +25,7 @@ def _lower(lowest, values, factors, shifts):
             two = min(np.uint32(factor * c + shift), np.uint32(factor * d + shift))
             three = min(np.uint32(factor * e + shift), np.uint32(factor * f + shift))
             four = min(np.uint32(factor * g + shift), np.uint32(factor * h + shift))
-            lowest[p] = min(lowest[p], min(min(one, two), min(three, four)))
+            lowest[p] = min(lowest[p], one, two, three, four)
     for i in range(whole, values.size):
         for p in range(factors.size):
             lowest[p] = min(lowest[p], np.uint32(factors[p] * values[i] + shifts[p]))

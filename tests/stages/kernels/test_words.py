@@ -129,7 +129,9 @@ TEXTS = st.text(
 @settings(deadline=None, max_examples=300)
 @given(st.lists(st.one_of(st.none(), TEXTS), max_size=5), st.booleans(), st.booleans(), st.integers(1, 6))
 @example(["5+3 - -3.5 == C++ ...", None, ""], True, False, 2)
-@example(["abcdefg ABCDEFGH abcdefghi a_b_c_d_e_f 0123456789abcdef", "x" * 64 + "É" + "Y" * 40], True, False, 3)
+@example(
+    ["abcdefg ABCDEFGH abcdefghi a_b_c_d_e_f 0123456789abcdef", "x" * 64 + "É" + "Y" * 40], True, False, 3
+)
 @example(["internationalisations­and caféteriás naïvely12345678", "z" * 7, "z" * 8], False, False, 2)
 @example(["a\u0301b \u0301c 漢\ufe00字 \U000e0101x \U00020000y"], False, True, 3)
 def test_kernel_agrees_with_the_rules(texts, signs, by_char, n):
