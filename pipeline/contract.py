@@ -89,6 +89,8 @@ def evidence_json(evidence: pa.Array | None, mask: pa.Array) -> pa.Array:
 
 def _plain(value: Any) -> Any:
     """Evidence without its nulls: a struct array has all its fields in every row."""
+    if type(value) in (str, int, float):  # most are, and there are many
+        return value
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items() if v is not None}
     return [_plain(v) for v in value] if isinstance(value, list) else value

@@ -136,7 +136,7 @@ class SubstringDedup(SurvivorPolicy[None]):
         if round == 0:
             keys, rows = sample_rows(data, offsets, *self._alphabet(), k, m)
             return pa.table({"key": keys, "row": rows})
-        owners, grams = _columns(verdicts, gram=np.uint64)
+        owners, grams = _column(verdicts, "gram", np.uint64)
         wanted = grams[np.lexsort((grams, owners))]
         ends = np.searchsorted(owners, np.arange(batch.num_rows + 1)).astype(np.int64)
         keys, rows, places, counts, begins, stops = run_rows(
@@ -188,8 +188,8 @@ class SubstringDedup(SurvivorPolicy[None]):
         """Texts without their repeated spans."""
         rows, texts = batch.num_rows, batch["text"]
         data, offsets = text_buffers(texts)
-        owners, places = _columns(verdicts, place=np.int32)
-        counts = _columns(verdicts, windows=np.int32)[1]
+        owners, places = _column(verdicts, "place", np.int32)
+        counts = _column(verdicts, "windows", np.int32)[1]
         falls = places >= 0
         ends = np.searchsorted(owners[falls], np.arange(rows + 1)).astype(np.int64)
         starts, stops, bounds = locate_spans(
@@ -203,13 +203,14 @@ class SubstringDedup(SurvivorPolicy[None]):
             ends,
         )
         cut = cut_spans(texts, starts, stops, bounds)
-        lengths = np.asarray(pc.fill_null(pc.utf8_length(texts), 0), np.int64)
-        left = np.asarray(pc.fill_null(pc.utf8_length(pc.utf8_trim_whitespace(cut.texts)), 0), np.int64)
-        touched = np.diff(bounds) > 0
-        share = cut.removed / np.maximum(lengths, 1)
-        few = touched & (left < self.min_left_chars)
-        most = touched & (share > (2.0 if self.max_removed_fraction is None else self.max_removed_fraction))
-        reject = _reasons(few, most)
+        columns = {"repeated_chars": pa.array(cut.removed, pa.int64())}
+        if self.action == "mark":
+            return Marks(columns)
+        touched = np.flatnonzero(np.diff(bounds))
+        share, left = np.zeros(rows), np.zeros(rows, np.int64)
+        share[touched] = cut.removed[touched] / _lengths(texts.take(pa.array(touched)))
+        left[touched] = _lengths(pc.utf8_trim_whitespace(cut.texts.take(pa.array(touched))))
+        reject = _reasons(touched, left < self.min_left_chars, share > (self.max_removed_fraction or 1.0))
         evidence = _evidence(
             np.diff(bounds),
             cut.removed,
@@ -218,16 +219,16 @@ class SubstringDedup(SurvivorPolicy[None]):
             _survivors(verdicts, rows),
             _span_lists(cut.starts, cut.ends, bounds),
         )
-        columns = {"repeated_chars": pa.array(cut.removed, pa.int64())}
-        if self.action == "cut":
-            columns["text"] = cut.texts if touched.any() else texts
-            return Marks(columns, reject, evidence)
-        return Marks(columns)
+        return Marks(columns | {"text": cut.texts}, reject, evidence)
 
 
-def _columns(verdicts: pa.Table, **wanted: type) -> list[np.ndarray]:
+def _lengths(texts: pa.Array) -> np.ndarray:
+    """Code points of texts none of which is null."""
+    return np.asarray(pc.utf8_length(texts), np.int64)
+
+
+def _column(verdicts: pa.Table, name: str, kind: type) -> list[np.ndarray]:
     """`row` and another column of verdicts, without the rows that have none; empty where there are no verdicts."""
-    ((name, kind),) = wanted.items()
     if name not in verdicts.schema.names:
         return [np.zeros(0, np.int64), np.zeros(0, kind)]
     told = verdicts.filter(pc.is_valid(verdicts[name])) if verdicts[name].null_count else verdicts
@@ -244,8 +245,8 @@ def _repeated(bucket: pa.Table) -> pa.Table:
 
 def _emit_questions(batch: pa.RecordBatch, verdicts: pa.Table) -> pa.Table:
     """A row for each document that loses something, and one for each that keeps something, with its id."""
-    owners, places = _columns(verdicts, place=np.int32)
-    keepers = _columns(verdicts, keeper=np.uint64)[1]
+    owners, places = _column(verdicts, "place", np.int32)
+    keepers = _column(verdicts, "keeper", np.uint64)[1]
     order = np.lexsort((places, owners))
     owners, places, keepers = owners[order], places[order], keepers[order]
     lost = np.flatnonzero(places >= 0)
@@ -268,10 +269,12 @@ def _answer(bucket: pa.Table) -> pa.Table:
     return pa.table({"doc": bucket["doc"], "survivor": names}).filter(asks)
 
 
-def _reasons(few: np.ndarray, most: np.ndarray) -> pa.Array:
-    none = pa.scalar(None, pa.string())
-    mostly = pc.if_else(pa.array(most), SubstringReason.MOSTLY_REPEATED, none)
-    return pc.if_else(pa.array(few), SubstringReason.NOTHING_LEFT, mostly)
+def _reasons(touched: np.ndarray, few: np.ndarray, most: np.ndarray) -> pa.Array:
+    """The reason of each row that lost something and by that too much; null for the others."""
+    codes = np.zeros(len(few), np.int64)
+    codes[touched] = np.where(few[touched], 1, np.where(most[touched], 2, 0))
+    names = [None, SubstringReason.NOTHING_LEFT.value, SubstringReason.MOSTLY_REPEATED.value]
+    return pa.array(names, pa.string()).take(pa.array(codes))
 
 
 def _first_spans(
