@@ -38,8 +38,9 @@ from pipeline.regroup import sort_groups
 from pipeline.schema import id_hashes
 from stages.dedup._semantic_clusters import Clusters
 from stages.dedup._semantic_kmeans import first_centroids, fit_clusters
-from stages.dedup._semantic_vectors import judge, unit_vectors
+from stages.dedup._semantic_vectors import judge
 from stages.dedup.semantic import SemanticDedup
+from stages.kernels.vectors import unit_vectors
 from stages.signals.embed import EmbedText
 
 BATCH, ROUNDS, ITERATIONS, THRESHOLD = 4096, 3, 10, 0.9

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages.dedup._semantic_kernels import sum_members, unit_rows
-from stages.dedup._semantic_vectors import judge, nearest_centroids
+from stages.dedup._semantic_kernels import sum_members
+from stages.dedup._semantic_vectors import judge
+from stages.kernels.vectors import nearest_rows, unit_rows
 
 # First centroids must not be each other's near-duplicates: the border between two of them would run through a
 # cloud of near-duplicates and hide these from each other. Embeddings of some models are all alike, hence steps.
@@ -50,13 +51,13 @@ def fit_clusters(unit: np.ndarray, clusters: int, rounds: int) -> Fitted:
         rounds: at most.
     """
     centroids = unit[first_centroids(unit, clusters)]
-    labels, closeness = nearest_centroids(unit, centroids)
+    labels, closeness = nearest_rows(unit, centroids)
     done = 0
     for done in range(1, rounds + 1):  # noqa: B007 - the number of rounds is told
         moved, known = unit_rows(sum_members(unit, labels, len(centroids)))
         centroids = np.where(known[:, None], moved, centroids)
         before = labels
-        labels, closeness = nearest_centroids(unit, centroids)
+        labels, closeness = nearest_rows(unit, centroids)
         if np.array_equal(before, labels):
             break
     sizes = np.bincount(labels, minlength=len(centroids))

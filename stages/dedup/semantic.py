@@ -22,7 +22,8 @@ from pipeline.schema import TEXT
 from pipeline.stage import ANY_TYPE, Marks
 from stages.dedup._policy import CLUSTER_SIZES, SurvivorPolicy, group_starts, reject_rows
 from stages.dedup._semantic_clusters import Clusters, load_clusters
-from stages.dedup._semantic_vectors import judge, nearest_centroids, unit_vectors
+from stages.dedup._semantic_vectors import judge
+from stages.kernels.vectors import nearest_rows, unit_vectors
 
 EVIDENCE_TYPE = pa.struct(
     [("survivor", pa.string()), ("similarity", pa.float64()), ("cluster_size", pa.int64())]
@@ -134,7 +135,7 @@ class SemanticDedup(SurvivorPolicy[Clusters]):
                 f"column {self.column!r} has embeddings of {unit.shape[1]} values, but the clusters "
                 f"{resource.path} are of {dim}; train clusters on what the same model made"
             )
-        nearest, closeness = nearest_centroids(unit.reshape(-1, dim), resource.centroids)
+        nearest, closeness = nearest_rows(unit.reshape(-1, dim), resource.centroids)
         at = pa.array(rows, pa.int64())
         texts = batch["text"].take(at) if self._measures_text else pa.nulls(len(at), pa.large_string())
         offsets = pa.array(np.arange(len(rows) + 1) * dim, pa.int64())

@@ -17,7 +17,7 @@ from pipeline.schema import ID_HASH, hash_fractions
 from pipeline.stage import ANY_TYPE, ShardInfo, Sink
 from stages.dedup._semantic_clusters import CARD, CENTROIDS, card_bytes, centroid_bytes
 from stages.dedup._semantic_kmeans import fit_clusters
-from stages.dedup._semantic_vectors import unit_vectors
+from stages.kernels.vectors import unit_vectors
 
 SAMPLE = "sample.arrow"
 SAMPLE_SCHEMA = pa.schema([("fraction", pa.float64()), ("embedding", pa.large_list(pa.float32()))])

@@ -20,11 +20,12 @@ from pipeline.schema import id_hashes
 from pipeline.stage import ShardInfo
 from stages.dedup import _semantic_vectors
 from stages.dedup._semantic_clusters import CARD, CENTROIDS, Clusters, load_clusters
-from stages.dedup._semantic_kernels import square_norms, unit_rows
 from stages.dedup._semantic_kmeans import first_centroids, fit_clusters
-from stages.dedup._semantic_vectors import judge, nearest_centroids, slack, unit_vectors
+from stages.dedup._semantic_vectors import judge
 from stages.dedup.semantic import SemanticDedup
 from stages.dedup.train_clusters import TrainClusters
+from stages.kernels import vectors as vector_kernels
+from stages.kernels.vectors import nearest_rows, slack, square_norms, unit_rows, unit_vectors
 from stages.signals.embed import EmbedText
 from tests.support.exchange import NO_VERDICTS, check_schemas, run_global
 
@@ -363,13 +364,13 @@ def test_the_nearest_centroid_is_exact_and_the_first_of_equals(monkeypatch):
     rng = np.random.default_rng(3)
     unit, some = unit_rows(rng.normal(size=(400, 12)))[0], unit_rows(rng.normal(size=(40, 12)))[0]
     centroids = np.concatenate([some, some])
-    nearest, closeness = nearest_centroids(unit, centroids)
+    nearest, closeness = nearest_rows(unit, centroids)
     exact = unit.astype(np.longdouble) @ some.astype(np.longdouble).T
     assert nearest.tolist() == exact.argmax(axis=1).tolist()
     assert np.abs(closeness - exact.max(axis=1)).max() < 1e-7
-    monkeypatch.setattr(_semantic_vectors, "BLOCK", 7)
-    monkeypatch.setattr(_semantic_vectors, "CHUNK", 3)
-    again = nearest_centroids(unit, centroids)
+    monkeypatch.setattr(vector_kernels, "BLOCK", 7)
+    monkeypatch.setattr(vector_kernels, "CHUNK", 3)
+    again = nearest_rows(unit, centroids)
     assert (again[0] == nearest).all()
     assert (again[1] == closeness).all()
 
@@ -418,7 +419,7 @@ def test_the_same_bytes_for_any_number_of_threads(tmp_path):
     """Which BLAS threads share a product changes its last bits; nothing here may hang on them."""
     program = (
         "import numpy as np, hashlib\n"
-        "from stages.dedup._semantic_kernels import unit_rows\n"
+        "from stages.kernels.vectors import unit_rows\n"
         "from stages.dedup._semantic_kmeans import fit_clusters\n"
         "from stages.dedup._semantic_vectors import judge\n"
         "x = unit_rows(np.random.default_rng(1).normal(size=(3000, 24)))[0]\n"
