@@ -51,6 +51,32 @@ WORD_COUNT = pa.field("word_count", pa.int32())  # text_signals
 CHAR_COUNT = pa.field("char_count", pa.int64())  # text_signals: Unicode code points
 TOKEN_COUNT = pa.field("token_count", pa.int32())  # tokenize
 
+# --- benchmark items, and where documents have them ------------------------------------------------
+BENCHMARK = pa.field("benchmark", pa.string())  # "gsm8k"
+ITEM = pa.field("item", pa.string())  # the item's id within its benchmark
+ITEM_PART_TYPE = pa.struct(
+    [
+        ("part", pa.string()),  # passage | question | choice | solution | answer
+        ("text", pa.large_string()),
+    ]
+)
+ITEM_PARTS = pa.field("item_parts", pa.list_(ITEM_PART_TYPE))  # in the order they are read; choices in theirs
+LEAK_TYPE = pa.struct(
+    [
+        ("benchmark", pa.string()),
+        ("item", pa.string()),
+        ("definition", pa.string()),  # name of the definition by which the item was found
+        ("class", pa.string()),  # input_and_output | input_only | output_only
+        ("part", pa.string()),  # input | output | joint: what the matched stretch is of
+        ("score", pa.float64()),  # the definition's own: words, or a fraction of 0 to 1
+        ("start", pa.int64()),  # of the longest matched stretch in the text, code points
+        ("end", pa.int64()),
+        ("matched", pa.string()),  # that stretch, cut to 500 characters
+        ("decides", pa.bool_()),  # does this definition, with this class, decide about the document?
+    ]
+)
+CONTAMINATION = pa.field("contamination", pa.list_(LEAK_TYPE))  # one for each item and definition; null: none
+
 # --- what tokenization writes and the shard sink reads --------------------------------------------
 INPUT_IDS = pa.field("input_ids", pa.large_list(pa.uint32()))  # special tokens included
 TOKEN_ENDS = pa.field("token_ends", pa.large_list(pa.uint32()))  # end of each token in `text`, code points
