@@ -1,206 +1,231 @@
-"""Index the n-grams of benchmark items, so that documents can be searched for them."""
+"""Index benchmark items, so that documents can be searched for them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
+import xxhash
 from pydantic import Field
 
-from pipeline.schema import ID, METADATA, SOURCE, TEXT
+from pipeline.schema import BENCHMARK, ITEM, ITEM_PARTS
 from pipeline.stage import ShardInfo, Sink
-from stages.decontamination._index import write_index
-from stages.kernels.words import HashedWords, hash_words, shingle, word_alphabet
+from stages.decontamination._index import (
+    ITEM_SCHEMA,
+    ITEMS,
+    TextKind,
+    load_items,
+    save_arrays,
+    save_items,
+    save_meta,
+    write_set,
+)
+from stages.decontamination._seeds import list_grams, list_shorts, rare_weights
+from stages.decontamination._texts import Texts, distinct, texts_of
 
-ITEMS = pa.schema([("benchmark", pa.string()), ("id", pa.string())])
-NAMED = 20  # ids of items that could not be indexed, in meta.json
-
-
-def look_up(record: Mapping[str, Any], path: str) -> str:
-    r"""A field as text, `a.b` for a nested one; a list's texts in lines; empty if there is none.
-
-    >>> look_up({"choices": {"text": ["one", "two"]}}, "choices.text")
-    'one\ntwo'
-    """
-    value: Any = record.get(path)
-    if value is None:
-        value = record
-        for name in path.split("."):
-            value = value.get(name) if isinstance(value, Mapping) else None
-    if isinstance(value, list):
-        return "\n".join(look_up({"": v}, "") for v in value)
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return ""
-    return str(value)
-
-
-def item_texts(fields: Sequence[str], text: str | None, metadata: str | None) -> list[str]:
-    """An item's text in each field, in order; `text` is the document's text, others are in its metadata."""
-    record = orjson.loads(metadata) if metadata else {}
-    if not isinstance(record, dict):
-        record = {}
-    return [(text or look_up(record, "text")) if name == "text" else look_up(record, name) for name in fields]
-
-
-def with_whole(texts: Sequence[str]) -> list[str]:
-    r"""The texts that are not empty, and all of them together if there are several.
-
-    A field alone must match a document that quotes only the question; all together, the n-grams that run from
-    the question into the answer.
-
-    >>> with_whole(["q", "", "a"])
-    ['q', 'a', 'q\na']
-    """
-    some = [text for text in texts if text]
-    return [*some, "\n".join(some)] if len(some) > 1 else some
+NAMED = 20  # ids of items that cannot be found, in meta.json
+EXCERPT = 1000  # characters of questions and answers that are kept to be shown
+_FIELDS = Texts._fields
 
 
 class BuildNgramIndex(Sink[None]):
-    """Write an index of the n-grams of benchmark items, its inputs; a side input of `decontaminate`.
+    """Index benchmark items (of read_benchmark or read_lm_eval); a side input of `decontaminate` and others.
 
-    Words are compared without case, punctuation, symbols and spacing, characters of Han, Kana or Thai count
-    as words, and items are brought to NFC. A text of `min_words` to n-1 words counts as one n-gram, all of
-    it. No n-gram is left out for being frequent: the most copied item is the one most worth finding. Items
-    with no text of at least `min_words` words cannot be found; meta.json counts them and names the first.
+    Of each item these texts are indexed: the question with its first output (solution or answer), each further
+    output and the choices behind the question's end, and the passage. Every `seed_words` words in a row are a seed.
+    Questions and passages with fewer words are found whole, with a rule for their context. A seed that more than `max_texts`
+    texts share is boilerplate of the benchmark ("Which of the following ...") and is no evidence; seeds that the
+    corpus has often are kept: the most copied item is the one most worth finding. Items that cannot be found so
+    are counted and named in meta.json.
     """
 
-    version: ClassVar[int] = 2
-    libraries: ClassVar[Sequence[str]] = ("pyarrow",)  # its Unicode tables, for NFC
+    version: ClassVar[int] = 3
 
-    fields: list[str] = Field(
-        ["text"],
-        min_length=1,
-        description="parts of an item: `text`, or fields of its metadata (`a.b` for nested ones); each is "
-        "indexed alone, and all together in this order",
+    seed_words: int = Field(
+        8,
+        ge=4,
+        le=64,
+        description="words in a row by which items are found; definitions need at least as many",
     )
-    n: int = Field(13, ge=2, le=1000, description="words to an n-gram (GPT-3: 13)")
-    short_items: Literal["exact", "skip"] = Field(
-        "exact", description="texts shorter than n words: match the whole text, or leave out"
+    tokens: Literal["words", "code"] = Field(
+        "words",
+        description="words without case and punctuation; or names, numbers and operators of source code",
     )
-    min_words: int = Field(8, ge=1, description="words that a text must have to be indexed")
+    min_short_words: int = Field(
+        3, ge=2, le=64, description="words of the shortest question that is found whole, in context"
+    )
+    max_texts: int = Field(
+        20, ge=1, description="texts that may share a seed; one that more have is boilerplate"
+    )
+    passages: bool = Field(True, description="index passages that questions are about, too")
+    rare_words: int | None = Field(
+        None, ge=2, le=64, description="also index runs of so many words for rare_ngrams (5); null: do not"
+    )
+    rare_max_texts: int = Field(16, ge=1, description="texts that may share a rare run")
 
     def reads(self) -> pa.Schema:
-        """Text or metadata, as the fields ask for."""
-        wanted = [TEXT] if "text" in self.fields else []
-        return pa.schema([ID, SOURCE, *wanted, *([METADATA] if set(self.fields) != {"text"} else [])])
+        """Benchmark items."""
+        return pa.schema([BENCHMARK, ITEM, ITEM_PARTS])
 
     def problems(self) -> Sequence[str]:
-        """Short items that are as long as an n-gram; fields named twice."""
-        found = [
-            f"fields names {f!r} twice; leave one"
-            for f in sorted(set(self.fields))
-            if self.fields.count(f) > 1
-        ]
-        if self.short_items == "exact" and self.min_words > self.n:
-            found.append(
-                f"min_words is {self.min_words}, above n = {self.n}; lower it, or set short_items: skip"
-            )
-        return found
-
-    @property
-    def least(self) -> int:
-        """Words of the shortest text that is indexed."""
-        return self.n if self.short_items == "skip" else self.min_words
+        """Short questions that are as long as a seed."""
+        if self.min_short_words >= self.seed_words:
+            return [
+                f"min_short_words is {self.min_short_words}, but questions of seed_words = {self.seed_words} words "
+                "are found by seeds; lower it"
+            ]
+        return []
 
     def write(self, batches: Iterator[pa.RecordBatch], out: Path, resource: None) -> ShardInfo:  # noqa: ARG002
-        """The grams and items of one partition, item numbers from 0."""
-        grams, anchors, items, missed = [], [], [], []
-        fields = dict.fromkeys(self.fields, 0)
-        rows = 0
+        """Texts and items of one partition, item numbers from 0."""
+        texts, items, rows = [], [], 0
         for batch in batches:
-            texts, owners = self._variants(batch, fields)
-            some_grams, some_anchors = self._grams(texts, owners + rows)
-            grams.append(some_grams)
-            anchors.append(some_anchors)
-            names = batch["source"].dictionary_decode() if batch.num_rows else pa.array([], pa.string())
-            items.append(pa.table([names, batch["id"]], schema=ITEMS))
-            indexed = set((some_grams[:, 1].astype(np.int64) - rows).tolist())
-            missed += [batch["id"][i].as_py() for i in range(batch.num_rows) if i not in indexed]
+            if not batch.num_rows:
+                continue
+            own = texts_of(
+                batch["item_parts"], self.tokens, self.seed_words, self.min_short_words, self.passages
+            )
+            texts.append(own._replace(items=own.items + rows))
+            items.append(_shown(batch))
             rows += batch.num_rows
         if not rows:
             return ShardInfo()
-        np.save(out / "grams.npy", np.concatenate(grams))
-        np.save(out / "anchors.npy", np.concatenate(anchors))
-        with pa.ipc.new_file(str(out / "items.arrow"), ITEMS) as writer:
-            writer.write_table(pa.concat_tables(items).combine_chunks())  # bytes know no batches
-        meta = {"fields": fields, "not_indexed": len(missed), "not_indexed_ids": missed[:NAMED]}
-        return ShardInfo(["anchors.npy", "grams.npy", "items.arrow"], rows, meta)
-
-    def _variants(self, batch: pa.RecordBatch, fields: dict[str, int]) -> tuple[list[str], np.ndarray]:
-        """Texts to index and the row each is of; counts the rows that have each field."""
-        rows = batch.num_rows
-        columns = [
-            batch[name].to_pylist() if name in batch.schema.names else [None] * rows
-            for name in ("text", "metadata")
-        ]
-        texts, owners = [], []
-        for row, (text, metadata) in enumerate(zip(*columns, strict=True)):
-            parts = item_texts(self.fields, text, metadata)
-            for name, part in zip(self.fields, parts, strict=True):
-                fields[name] += bool(part)
-            variants = with_whole(parts)
-            texts += variants
-            owners += [row] * len(variants)
-        return texts, np.array(owners, np.int64)
-
-    def _grams(self, texts: list[str], owners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(hash, owner) of each gram, and (hash of its first words, length) of each short text."""
-        column = pc.utf8_normalize(pa.array(texts, pa.large_string()), form="NFC")
-        words = hash_words(column, word_alphabet())
-        hashes, offsets = shingle(words, self.n)
-        counts = np.diff(words.offsets)
-        text_of = np.repeat(np.arange(len(texts)), np.diff(offsets))
-        keep = counts[text_of] >= self.least
-        grams = np.column_stack([hashes[keep], owners[text_of[keep]].astype(np.uint64)])
-        short = np.flatnonzero((counts >= self.least) & (counts < self.n))
-        heads = shingle(_heads(words, short, self.least), self.least).hashes
-        return grams, np.column_stack([heads, counts[short].astype(np.uint64)])
+        save_arrays(out, _joined(texts)._asdict())
+        save_items(out / ITEMS, pa.concat_tables(items))
+        return ShardInfo((ITEMS, *(f"{name}.npy" for name in _FIELDS)), rows)
 
     def commit(self, shards: Sequence[ShardInfo], out: Path, resource: None) -> None:  # noqa: ARG002
-        """Merge the partitions into one index.
+        """One index of all partitions.
 
         Raises:
-            ValueError: a field that no item has, or no item that can be found.
+            ValueError: no items, an item without a benchmark's name, two items with one id, or none that can be found.
         """
         parts = [{Path(f).name.split("-")[-1]: out / f for f in s.files} for s in shards if s.rows]
-        empty = np.zeros((0, 2), np.uint64)
-        grams, anchors, items, base = [empty], [empty], [ITEMS.empty_table()], 0
-        for part in parts:
-            own = np.load(part["grams.npy"])
-            grams.append(own + np.array([0, base], np.uint64))
-            anchors.append(np.load(part["anchors.npy"]))
-            with pa.ipc.open_file(str(part["items.arrow"])) as reader:
-                items.append(reader.read_all())
-            base += items[-1].num_rows
-        meta = self._summary([s.meta for s in shards if s.rows], base)
-        if not sum(len(g) for g in grams):
+        if not parts:
+            raise ValueError("build_ngram_index: there are no items; read some with read_benchmark")
+        tables = [load_items(part[ITEMS]) for part in parts]
+        items = pa.concat_tables(tables).combine_chunks()
+        _check_names(items)
+        bases = np.cumsum([0, *(t.num_rows for t in tables)])
+        loaded = [Texts(*(np.load(part[f"{name}.npy"]) for name in _FIELDS)) for part in parts]
+        texts = _joined([t._replace(items=t.items + b) for t, b in zip(loaded, bases, strict=False)])
+        single, number = distinct(texts)
+        facts, findable = self._save(out, single, texts.items, number, items.num_rows)
+        summary = _summary(items, findable)
+        save_items(out / ITEMS, items.append_column("findable", pa.array(findable)))
+        save_meta(out, {**self._params(), **facts, **summary, "digest": _digest(single, items)})
+
+    def _params(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+    def _save(
+        self, out: Path, texts: Texts, owners: np.ndarray, number: np.ndarray, items: int
+    ) -> tuple[dict[str, Any], np.ndarray]:
+        """Write the arrays; facts for meta.json, and which items can be found."""
+        seeds = list_grams(texts.words, texts.starts, texts.kinds, self.seed_words, self.max_texts)
+        anchors, shorts, short_texts = list_shorts(
+            texts.words, texts.starts, texts.kinds, self.min_short_words
+        )
+        save_arrays(out, {name: getattr(texts, name) for name in ("words", "weights", "outputs")})
+        save_arrays(out, {"text_starts": texts.starts, "text_kinds": texts.kinds})
+        save_arrays(out, _links("text_item", number, owners, len(texts.kinds), "text_items"))
+        save_arrays(out, _links("item_text", owners, number, items, "item_texts"))
+        save_arrays(
+            out, {"seed_starts": seeds.starts, "seed_places": seeds.places, "short_texts": short_texts}
+        )
+        for name, values in (("seeds", seeds.values), ("anchors", anchors), ("shorts", shorts)):
+            write_set(out, name, values)
+        facts = {"texts": len(texts.kinds), "seeds": len(seeds.values), "boilerplate_seeds": seeds.left_out}
+        if self.rare_words is not None:
+            facts["rare"] = self._save_rare(out, texts, self.rare_words)
+        findable = np.zeros(len(texts.kinds), bool)
+        findable[np.searchsorted(texts.starts, seeds.places, side="right") - 1] = True
+        findable |= texts.kinds == TextKind.SHORT
+        able = np.zeros(items, bool)
+        np.logical_or.at(able, owners, findable[number])
+        return {**facts, "short_questions": len(shorts)}, able
+
+    def _save_rare(self, out: Path, texts: Texts, width: int) -> int:
+        grams = list_grams(texts.words, texts.starts, texts.kinds, width, self.rare_max_texts)
+        idf, sums = rare_weights(grams, texts.starts)
+        write_set(out, "rare", grams.values)
+        arrays = {"starts": grams.starts, "places": grams.places, "idf": idf, "sums": sums}
+        save_arrays(out, {f"rare_{name}": array for name, array in arrays.items()})
+        return len(grams.values)
+
+
+def _shown(batch: pa.RecordBatch) -> pa.Table:
+    """What reports show of each item: its names, first question and first answer, or solution."""
+    columns: dict[str, list[str]] = {"question": [], "answer": []}
+    for parts in batch["item_parts"].to_pylist():
+        own: dict[str, str] = {}
+        for part in parts or []:
+            if part and part["text"]:
+                own.setdefault(part["part"], part["text"])
+        columns["question"].append((own.get("question") or own.get("passage") or "")[:EXCERPT])
+        columns["answer"].append((own.get("answer") or own.get("solution") or "")[:EXCERPT])
+    names = {"benchmark": batch["benchmark"], "id": batch["item"]}
+    return pa.table({**names, **columns}, schema=ITEM_SCHEMA)
+
+
+def _joined(texts: Sequence[Texts]) -> Texts:
+    bases = np.cumsum([0, *(len(t.words) for t in texts)])
+    starts = [t.starts[:-1] + base for t, base in zip(texts, bases, strict=False)]
+    columns = {
+        name: np.concatenate([getattr(t, name) for t in texts]) for name in _FIELDS if name != "starts"
+    }
+    return Texts(**columns, starts=np.concatenate([*starts, bases[-1:]]).astype(np.int64))
+
+
+def _links(
+    name: str, keys: np.ndarray, values: np.ndarray, count: int, values_name: str
+) -> dict[str, np.ndarray]:
+    """Distinct pairs as starts by key, and values: each value of a key once, ascending."""
+    pairs = np.unique(np.column_stack([keys, values]), axis=0)
+    starts = np.searchsorted(pairs[:, 0], np.arange(count + 1)).astype(np.int64)
+    return {f"{name}_starts": starts, values_name: pairs[:, 1].astype(np.int64)}
+
+
+def _check_names(items: pa.Table) -> None:
+    for name, column in (("benchmark", "benchmark"), ("item", "id")):
+        missing = items[column].null_count
+        if missing:
             raise ValueError(
-                f"build_ngram_index: none of {base} items has a text of {self.least} words in fields "
-                f"{self.fields}; check `fields`, or lower min_words"
+                f"build_ngram_index: {missing} items have no {name}; read them with read_benchmark"
             )
-        write_index(out, np.concatenate(grams), np.concatenate(anchors), pa.concat_tables(items), meta)
-
-    def _summary(self, metas: Sequence[Mapping[str, Any]], rows: int) -> dict[str, Any]:
-        fields = {name: sum(m["fields"][name] for m in metas) for name in self.fields}
-        absent = [name for name, count in fields.items() if not count]
-        if absent and rows:
-            raise ValueError(f"build_ngram_index: no item has a text in {absent}; name fields that exist")
-        return {
-            "n": self.n,
-            "min_words": self.least,
-            "short_items": self.short_items,
-            "items": rows,
-            "items_with_field": fields,
-            "not_indexed": sum(m["not_indexed"] for m in metas),
-            "not_indexed_ids": [name for m in metas for name in m["not_indexed_ids"]][:NAMED],
-        }
+    keys = Counter(zip(items["benchmark"].to_pylist(), items["id"].to_pylist(), strict=True))
+    twice = sorted(key for key, count in keys.items() if count > 1)
+    if twice:
+        benchmark, item = twice[0]
+        raise ValueError(
+            f"build_ngram_index: {len(twice)} ids stand for several items, the first of them {item!r} of benchmark "
+            f"{benchmark!r}; read each benchmark once, and give different ones different names"
+        )
 
 
-def _heads(words: HashedWords, rows: np.ndarray, width: int) -> HashedWords:
-    """The first `width` words of some rows, each of which has as many."""
-    at = words.offsets[rows][:, None] + np.arange(width)
-    none = np.zeros(0, np.int64)
-    return HashedWords(words.hashes[at.reshape(-1)], np.arange(len(rows) + 1) * width, none, none)
+def _summary(items: pa.Table, findable: np.ndarray) -> dict[str, Any]:
+    benchmarks: dict[str, dict[str, Any]] = {}
+    rows = zip(items["benchmark"].to_pylist(), items["id"].to_pylist(), findable.tolist(), strict=True)
+    for benchmark, item, able in rows:
+        own = benchmarks.setdefault(benchmark, {"items": 0, "not_findable": 0, "not_findable_ids": []})
+        own["items"] += 1
+        if not able:
+            own["not_findable"] += 1
+            own["not_findable_ids"] += [item] * (len(own["not_findable_ids"]) < NAMED)
+    if not findable.any():
+        raise ValueError(
+            f"build_ngram_index: none of {len(findable)} items can be found: all are shorter than min_short_words, "
+            "or share their words with too many others; lower min_short_words or raise max_texts"
+        )
+    return {"items": items.num_rows, "not_findable": int((~findable).sum()), "benchmarks": benchmarks}
+
+
+def _digest(texts: Texts, items: pa.Table) -> str:
+    digest = xxhash.xxh3_128()
+    for array in texts:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    for column in items.itercolumns():
+        digest.update("\0".join(column.to_pylist()).encode())
+    return digest.hexdigest()

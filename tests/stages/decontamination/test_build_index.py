@@ -1,164 +1,208 @@
 """The index: every item is in it or is named as left out, and it is the same however the items arrive."""
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipeline.schema import BENCHMARK, ITEM, ITEM_PARTS
 from pipeline.stage import ShardInfo
-from stages.decontamination._index import make_set, read_index
-from stages.decontamination._kernels import find
-from stages.decontamination.build_index import BuildNgramIndex, item_texts, look_up, with_whole
-from tests.stages.decontamination.documents import build, index_of, items_batch, reasons
-from tests.stages.kernels.test_words import oracle, oracle_hash, oracle_shingles
+from stages.decontamination._index import BenchmarkIndex, TextKind, make_set, read_index
+from stages.decontamination._kernels import find, in_bitmap
+from stages.decontamination._matches import find_matches, hash_text
+from stages.decontamination.build_index import BuildNgramIndex
+from tests.stages.decontamination.indexes import build_items, item
 
 LONG = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
-SHORT = "alpha beta gamma delta epsilon zeta eta theta iota"
+ANSWER = "kappa lambda mu nu xi omicron pi rho sigma"
 
 
-def meta_of(folder):
+def meta_of(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "meta.json").read_text())
 
 
+def texts_of(index: BenchmarkIndex, number: int) -> set[tuple[str, tuple[int, ...], tuple[int, ...]]]:
+    """Kind, words and which are of an output, of an item's texts."""
+    found = set()
+    for text in index.item_texts[
+        index.item_text_starts[number] : index.item_text_starts[number + 1]
+    ].tolist():
+        own = slice(index.text_starts[text], index.text_starts[text + 1])
+        assert number in index.text_items[index.text_item_starts[text] : index.text_item_starts[text + 1]]
+        words = tuple(index.words[own].tolist())
+        found.add((TextKind(index.text_kinds[text]).name, words, tuple(index.outputs[own].tolist())))
+    return found
+
+
 def test_what_is_written_can_be_read(tmp_path):
-    """A round trip keeps every n-gram and the items it is of (T30)."""
-    index = read_index(index_of(tmp_path, LONG, SHORT, LONG + " fifteen"))
-    hashes = [oracle_hash(word) for word, _, _ in oracle(LONG + " fifteen")]
-    grams = {h: {0, 2} for h in oracle_shingles(hashes[:14], 13)} | {oracle_shingles(hashes, 13)[2]: {2}}
-    grams |= {oracle_shingles([oracle_hash(w) for w, _, _ in oracle(SHORT)], 13)[0]: {1}}
-    assert {v: set(index.items_of(i).tolist()) for i, v in enumerate(index.grams.values.tolist())} == grams
-    assert index.items == ["gsm8k/0", "gsm8k/1", "gsm8k/2"]
-    assert index.benchmarks == ["gsm8k"] * 3
-    assert index.lengths.tolist() == [9]
-    assert (index.n, index.width) == (13, 8)
+    """A round trip keeps every text, what it is of, and every item (T30)."""
+    items = [
+        item(question=LONG, choice=["left", "right"], solution="so be it", answer="right"),
+        item(question="Who is it?", answer="Ann", passage=ANSWER),
+        item(answer=ANSWER),
+        item(question="Why so?"),
+    ]
+    index = read_index(build_items(tmp_path, items))
+
+    def expected(*texts: tuple[str, str, str]) -> set[tuple[str, tuple[int, ...], tuple[int, ...]]]:
+        found = set()
+        for kind, inputs, outputs in texts:
+            sides = [tuple(hash_text(t, index).tolist()) for t in (inputs, outputs)]
+            found.add((kind, sides[0] + sides[1], (0,) * len(sides[0]) + (1,) * len(sides[1])))
+        return found
+
+    tail = " ".join(LONG.split()[-7:])
+    assert texts_of(index, 0) == expected(
+        ("ITEM", LONG, "so be it"),
+        ("OUTPUT", tail, "right"),
+        ("CHOICES", f"{tail} A left B right", ""),
+        ("CHOICES", f"{tail} left right", ""),
+        ("ANSWER", "", "right"),
+        ("CHOICE", "left", ""),
+        ("CHOICE", "right", ""),
+    )
+    assert texts_of(index, 1) == expected(
+        ("ITEM", "who is it", "Ann"),
+        ("SHORT", "who is it", ""),
+        ("PASSAGE", ANSWER, ""),
+        ("ANSWER", "", "Ann"),
+    )
+    assert texts_of(index, 2) == expected(("ITEM", "", ANSWER), ("ANSWER", "", ANSWER))
+    assert texts_of(index, 3) == expected(("ITEM", "why so", ""))
+    assert index.items.to_pylist() == [
+        {"benchmark": "gsm8k", "id": str(k), "question": question, "answer": answer, "findable": able}
+        for k, (question, answer, able) in enumerate(
+            [(LONG, "right", True), ("Who is it?", "Ann", True), ("", ANSWER, True), ("Why so?", "", False)]
+        )
+    ]
+    assert (index.seed_words, index.min_short_words, index.tokens) == (8, 3, "words")
 
 
-def test_meta_says_what_is_in_it_and_what_is_not(tmp_path):
-    meta = meta_of(index_of(tmp_path, LONG, SHORT, "too short", ""))
-    assert meta["items"] == 4
-    assert meta["grams"] == 3
-    assert meta["not_indexed"] == 2
-    assert meta["not_indexed_ids"] == ["gsm8k/2", "gsm8k/3"]
-    assert meta["items_with_field"] == {"text": 3}
-    assert (meta["n"], meta["min_words"], meta["short_lengths"], meta["format"]) == (13, 8, [9], 2)
+def test_meta_says_what_is_in_it_and_what_cannot_be_found(tmp_path):
+    names = [f"id-{k}" for k in range(30)]
+    items = [item(question=LONG), item("other", question="Who is it?")]
+    items += [item("other", name, question="No!", answer="yes") for name in names]
+    meta = meta_of(build_items(tmp_path, items))
+    assert meta["items"] == 32
+    assert meta["not_findable"] == 30
+    assert meta["benchmarks"] == {
+        "gsm8k": {"items": 1, "not_findable": 0, "not_findable_ids": []},
+        "other": {"items": 31, "not_findable": 30, "not_findable_ids": names[:20]},
+    }
+    assert (meta["seeds"], meta["short_questions"], meta["boilerplate_seeds"]) == (7, 1, 0)
+    assert (meta["format"], meta["seed_words"], meta["max_texts"], meta["rare_words"]) == (3, 8, 20, None)
 
 
-def test_short_items_can_be_left_out(tmp_path):
-    meta = meta_of(index_of(tmp_path, LONG, SHORT, short_items="skip"))
-    assert (meta["grams"], meta["not_indexed"], meta["short_lengths"]) == (2, 1, [])
+def batches_of(items: Sequence[dict[str, Any]]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist(list(items), pa.schema([BENCHMARK, ITEM, ITEM_PARTS]))
+
+
+def build(folder: Path, partitions: Sequence[Sequence[pa.RecordBatch]], **params: Any) -> Path:
+    """Write every partition into its folder, bring the files together under the engine's names, commit."""
+    sink, out, shards = BuildNgramIndex(**params), folder / "index", []
+    out.mkdir(parents=True)
+    for number, batches in enumerate(partitions):
+        own = folder / str(number)
+        own.mkdir()
+        info = sink.write(iter(batches), own, None)
+        assert sorted(p.name for p in own.iterdir()) == sorted(info.files)
+        for name in info.files:
+            (own / name).rename(out / f"{number:05d}-{name}")
+        shards.append(info._replace(files=[f"{number:05d}-{name}" for name in info.files]))
+    sink.commit(shards, out, None)
+    return out
 
 
 def test_partitions_and_batches_do_not_matter(tmp_path):
-    items = [{"id": i, "text": f"{LONG} and then item number {i % 7} of many"} for i in range(20)]
-    items.append({"id": 20, "text": SHORT})
-    one = build(tmp_path / "a", [[items_batch(items)]])
+    items = [
+        item(
+            "b",
+            str(k),
+            question=f"{LONG} and then item {k % 7} of many",
+            answer=str(k % 3),
+            choice=["1", "2"],
+        )
+        for k in range(20)
+    ]
+    items += [item("b", "short", question="Who is it?", passage=ANSWER), item("b", "none")]
+    one = build(tmp_path / "a", [[batches_of(items)]], rare_words=5)
     cuts = [
-        [items_batch(items[:3]), items_batch([])],
+        [batches_of(items[:3]), batches_of([])],
         [],
-        [items_batch(items[3:20])],
-        [items_batch(items[20:])],
+        [batches_of(items[:20]).slice(3)],
+        [batches_of(items[20:])],
     ]
-    many = build(tmp_path / "b", cuts)
-    assert meta_of(one) == meta_of(many)
-    for name in ("grams", "gram_starts", "gram_items", "anchors", "grams_bitmap", "grams_directory"):
-        assert np.array_equal(np.load(one / f"{name}.npy"), np.load(many / f"{name}.npy")), name
-    assert (one / "items.arrow").read_bytes() == (many / "items.arrow").read_bytes()
-
-
-def test_fields_alone_and_together(tmp_path):
-    item = {"question": SHORT, "answer": "kappa lambda mu nu xi", "choices": {"text": ["no", "yes"]}}
-    folder = build(tmp_path, [[items_batch([item])]], fields=["question", "answer", "choices.text"])
-    across = "theta iota kappa lambda mu nu xi no yes"  # 9 words: fewer than an n-gram
-    whole = f"{SHORT} kappa lambda mu nu xi no yes"
-    assert reasons(folder, [f"See: {SHORT}.", across, whole, "kappa lambda mu nu xi"]) == [
-        "contaminated",
-        None,
-        "contaminated",
-        None,
-    ]
-    assert meta_of(folder)["items_with_field"] == {"question": 1, "answer": 1, "choices.text": 1}
+    many = build(tmp_path / "b", cuts, rare_words=5)
+    files = sorted(p.name for p in one.iterdir() if "-" not in p.name)
+    assert "rare_idf.npy" in files
+    for name in files:
+        assert (one / name).read_bytes() == (many / name).read_bytes(), name
 
 
 def test_a_question_asked_with_another_answer_is_found(tmp_path):
     """T34: question only, and question with `A:` before the answer."""
-    item = {"question": LONG + "?", "answer": "42"}
-    folder = build(tmp_path, [[items_batch([item])]], fields=["question", "answer"])
-    assert reasons(folder, [f"Q: {LONG}? A: 42", f"{LONG}?", f"{LONG}, so they say."]) == ["contaminated"] * 3
+    index = read_index(build_items(tmp_path, [item(question=LONG + "?", answer="42")]))
+    texts = [f"Q: {LONG}? A: 42", f"{LONG}?", f"{LONG}, so they say."]
+    found = find_matches(pa.array(texts, pa.large_string()), index)
+    assert (found.row.tolist(), found.words.tolist()) == ([0, 1, 2], [14, 14, 14])
 
 
-def test_the_text_column_and_metadata_can_be_mixed(tmp_path):
-    assert item_texts(["text", "answer"], "q", '{"answer": "a"}') == ["q", "a"]
-    assert item_texts(["text"], None, '{"text": "q"}') == ["q"]
-    assert item_texts(["answer"], None, None) == [""]
-    assert item_texts(["answer"], None, "[1, 2]") == [""]
-    reads = BuildNgramIndex(fields=["question"]).reads().names
-    assert "metadata" in reads
-    assert "text" not in reads
-    assert "metadata" not in BuildNgramIndex().reads().names
+def test_columns_may_be_empty(tmp_path):
+    rows = [
+        {"benchmark": "b", "item": "1", "item_parts": None},
+        {"benchmark": "b", "item": "2", "item_parts": []},
+        {"benchmark": "b", "item": "3", "item_parts": [{"part": "question", "text": None}]},
+        {"benchmark": "b", "item": "4", "item_parts": [{"part": "question", "text": LONG}]},
+    ]
+    meta = meta_of(build(tmp_path, [[batches_of(rows)]]))
+    assert (meta["items"], meta["not_findable"]) == (4, 3)
+
+
+def test_passages_can_be_left_out(tmp_path):
+    items = [item(question=LONG, passage=ANSWER)]
+    kinds = [
+        set(read_index(build_items(tmp_path / str(p), items, passages=p)).text_kinds.tolist())
+        for p in (True, False)
+    ]
+    assert [TextKind.PASSAGE in own for own in kinds] == [True, False]
 
 
 @pytest.mark.parametrize(
-    ("record", "path", "text"),
+    ("rows", "message"),
     [
-        ({"a": "x"}, "a", "x"),
-        ({"a": {"b": "x"}}, "a.b", "x"),
-        ({"a.b": "x"}, "a.b", "x"),
-        ({"a": 5}, "a", "5"),
-        ({"a": ["x", 5, None]}, "a", "x\n5\n"),
-        ({"a": None}, "a", ""),
-        ({"a": True}, "a", ""),
-        ({"a": {"b": "x"}}, "a", ""),
-        ({"a": "x"}, "a.b", ""),
-        ({}, "a.b", ""),
+        ([{"benchmark": "b", "item": "1", "item_parts": []}], "none of 1 items can be found"),
+        ([{"benchmark": None, "item": "1", "item_parts": []}], "1 items have no benchmark"),
+        ([{"benchmark": "b", "item": None, "item_parts": []}], "1 items have no item"),
+        (
+            [{"benchmark": "b", "item": "1", "item_parts": []}] * 2,
+            "1 ids stand for several items, the first of them '1'",
+        ),
     ],
 )
-def test_look_up(record, path, text):
-    assert look_up(record, path) == text
+def test_items_that_make_no_index(tmp_path, rows, message):
+    with pytest.raises(ValueError, match=message):
+        build(tmp_path, [[batches_of(rows)]])
 
 
-def test_with_whole():
-    assert with_whole([]) == []
-    assert with_whole(["", "a"]) == ["a"]
-
-
-def test_a_field_that_no_item_has_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match=r"no item has a text in \['anwser'\]; name fields that exist"):
-        build(tmp_path, [[items_batch([{"question": LONG}])]], fields=["question", "anwser"])
-
-
-@pytest.mark.parametrize("texts", [[], ["too short"], [""]])
-def test_an_index_of_nothing_is_an_error(tmp_path, texts):
-    with pytest.raises(ValueError, match=r"no item has a text|has a text of 8 words in fields"):
-        index_of(tmp_path, *texts)
-
-
-def test_a_sink_without_partitions_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match="none of 0 items has a text of 8 words"):
+def test_a_sink_without_items_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="there are no items; read some with read_benchmark"):
         BuildNgramIndex().commit([ShardInfo()], tmp_path, None)
 
 
-@pytest.mark.parametrize(
-    ("params", "message"),
-    [
-        ({"fields": ["a", "a"]}, "fields names 'a' twice"),
-        ({"n": 5}, "min_words is 8, above n = 5; lower it, or set short_items: skip"),
-    ],
-)
-def test_problems(params, message):
-    assert message in BuildNgramIndex(**params).problems()[0]
-
-
-def test_no_problems():
+def test_problems():
     assert not BuildNgramIndex().problems()
-    assert not BuildNgramIndex(n=5, short_items="skip").problems()
+    assert "min_short_words is 8" in BuildNgramIndex(min_short_words=8).problems()[0]
 
 
 def test_a_folder_that_is_no_index_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="holds no n-gram index; give a build_ngram_index node"):
+    with pytest.raises(ValueError, match="holds no index of benchmark items; give a build_ngram_index node"):
         read_index(tmp_path)
-    (tmp_path / "meta.json").write_text('{"format": 0}')
-    with pytest.raises(ValueError, match="has format 0, but this version reads 2"):
+    (tmp_path / "meta.json").write_text('{"format": 2}')
+    with pytest.raises(ValueError, match="has format 2, but this version reads 3; rebuild it"):
         read_index(tmp_path)
 
 
@@ -169,21 +213,8 @@ def test_sets_find_all_their_members_and_nothing_else(size):
     made = make_set(values)
     assert made.bitmap.size * 64 >= 16 * values.size
     for i in range(0, values.size, 97):
+        assert in_bitmap(values[i], made)
         assert find(values[i], made) == i
-    assert all(find(v, made) == -1 for v in rng.integers(0, 2**64, 300, dtype=np.uint64))
-
-
-def test_items_are_brought_to_nfc(tmp_path):
-    decomposed = "e\u0301cole " * 3 + LONG
-    assert reasons(index_of(tmp_path, decomposed), ["École, école? ÉCOLE: " + LONG[:60]]) == ["contaminated"]
-
-
-def test_a_batch_of_other_types_of_rows(tmp_path):
-    batch = items_batch([{"text": None}, {"text": LONG}])
-    folder = build(tmp_path, [[batch.slice(1), batch.slice(0, 1)]])
-    assert isinstance(read_index(folder).benchmarks, list)
-    assert meta_of(folder)["not_indexed"] == 1
-    assert pa.ipc.open_file(str(folder / "items.arrow")).read_all()["id"].to_pylist() == [
-        "gsm8k/1",
-        "gsm8k/0",
-    ]
+    others = rng.integers(0, 2**64, 300, dtype=np.uint64)
+    assert all(find(v, made) == -1 for v in others)
+    assert sum(int(in_bitmap(v, made)) for v in others) < 60

@@ -1,0 +1,83 @@
+"""What is one word where benchmark items are compared: more is folded than elsewhere, so that copies are found.
+
+Words of `words` are those of `stages/kernels/words.py` (case folded, without punctuation, a character of Han, Kana
+or Thai by itself), and beyond that
+
+- a decimal digit of any script is the ASCII digit (`٤٢`, `४२`, `４２` and `42`);
+- a letter with marks is its base letter, composed or not (`é`, `e` + U+0301 and `e`; not `й` and `и` alone: both fold
+  to `и`), full-width and half-width forms are the usual ones.
+
+Words of `code` are written as in source code: case counts, `_` is part of a name, and every operator and bracket is
+a word by itself.
+"""
+
+import functools
+import unicodedata
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from stages.decontamination._index_kernels import weigh_words
+from stages.kernels.buffers import text_buffers
+from stages.kernels.unicode import LIMIT
+from stages.kernels.words import (
+    IGNORED,
+    PART,
+    SINGLE,
+    Alphabet,
+    HashedWords,
+    hash_words,
+    token_alphabet,
+    word_alphabet,
+)
+
+Tokens = Literal["words", "code"]
+WORD_WEIGHT, SIGN_WEIGHT = (
+    2,
+    1,
+)  # half words: two characters of Han, or two operators, weigh as much as a word
+_MARKS = range(0x0300, 0x0370)  # combining diacritical marks
+_FULL_WIDTH = range(0xFF00, 0xFFF0)
+_LOW_LINE = ord("_")
+
+
+@functools.cache
+def benchmark_alphabet(tokens: Tokens) -> Alphabet:
+    """How characters make words, as said above."""
+    plain = word_alphabet() if tokens == "words" else token_alphabet()
+    kinds, folded, quick = plain.kinds.copy(), plain.folded.copy(), plain.quick.copy()
+    kinds[_MARKS.start : _MARKS.stop] = IGNORED
+    for point in range(0x80, LIMIT):
+        if kinds[point] in (PART, SINGLE):
+            base = _base_of(chr(point))
+            if kinds[base] == kinds[point]:
+                folded[point] = plain.folded[base]
+    if tokens == "code":
+        kinds[_LOW_LINE], quick[_LOW_LINE] = PART, _LOW_LINE
+    return Alphabet(kinds, folded, quick, False)
+
+
+def _base_of(char: str) -> int:
+    """The code point that a character is without its marks and width; itself if that is not one.
+
+    >>> [chr(_base_of(c)) for c in "éＡ٣ガ한"]
+    ['e', 'A', '3', 'ガ', '한']
+    """
+    if unicodedata.category(char) == "Nd":
+        return ord("0") + unicodedata.decimal(char)
+    wide = ord(char) in _FULL_WIDTH
+    apart = unicodedata.normalize("NFKD", char) if wide else unicodedata.normalize("NFD", char)
+    bases = [c for c in apart if ord(c) not in _MARKS]
+    return ord(bases[0]) if len(bases) == 1 and ord(bases[0]) < LIMIT else ord(char)
+
+
+def weighed_words(column: pa.Array, tokens: Tokens) -> tuple[HashedWords, np.ndarray]:
+    """The words of a text column and their weights in half words, uint8.
+
+    >>> weighed_words(pa.array(["two 橋"]), "words")[1].tolist()
+    [2, 1]
+    """
+    alphabet = benchmark_alphabet(tokens)
+    words = hash_words(column, alphabet, located=True)
+    return words, weigh_words(text_buffers(column)[0], words.starts, alphabet.kinds)
