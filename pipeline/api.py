@@ -32,6 +32,7 @@ from pipeline.fingerprint import address
 from pipeline.graph import Graph, build
 from pipeline.io.arrow import read_table
 from pipeline.io.store import Store
+from pipeline.leakreport import show_items
 from pipeline.ledger import FATES_FILE
 from pipeline.lineage import audit_overlap
 from pipeline.plan import Entry, Plan, describe
@@ -204,6 +205,7 @@ def _publish(
             inside = file.removeprefix("out/")
             output.link(f"store/{unit_folder(unit)}/{file}", f"{identifier}/{node}/{inside}")
     report = build_report(made, config, identifier, partitions, outcome)
+    show_items(report, output, identifier)
     if made.run.audit is not None:
         folders = [f"store/{unit_folder(unit)}" for _, _, unit in sorted(outcome.units)]
         tables = (read_table(output, f"{folder}/{FATES_FILE}") for folder in folders)

@@ -2,7 +2,8 @@
 
 Books are a monoid: `merge` is associative and commutative, so units may finish in any order on any number of
 workers and the sum is the same. Samples are the rows with the smallest hash of their id, which is such a sum
-too; so are the histograms and the largest clusters of `pipeline.clusters`. Everything is plain JSON data.
+too; so are the histograms and the largest clusters of `pipeline.clusters`, and what `pipeline.contamination` counts.
+Everything is plain JSON data.
 """
 
 from collections.abc import Mapping
@@ -12,9 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.clusters import bin_counts, count_clusters, field_of, lowest, merge_clusters, new_clusters
+from pipeline.contamination import count_leaks, merge_leaks, new_leaks
 from pipeline.errors import BooksError, StageError
 from pipeline.graph import Node
 from pipeline.stage import Stage
+from pipeline.sums import add_counts
 
 EXCERPT_CHARS = 400
 _NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_null)
@@ -45,11 +48,11 @@ def text_bytes(batch: pa.RecordBatch) -> int:
 
 
 class Books:
-    """Counts by node and source; samples by node and reason; measures, clusters by node. `data` is plain JSON."""
+    """Counts by node and source; samples by node and reason; measures, clusters, leaks by node. All plain JSON."""
 
     def __init__(self, samples: int, data: dict[str, Any] | None = None) -> None:
         self.samples = samples
-        self.data = data or {"nodes": {}, "samples": {}, "measures": {}, "clusters": {}}
+        self.data = data or {"nodes": {}, "samples": {}, "measures": {}, "clusters": {}, "leaks": {}}
 
     def account(self, node: str, source: str) -> dict[str, Any]:
         """The counters of a node for one source's documents."""
@@ -126,32 +129,31 @@ class Books:
                 raise StageError(
                     f"node '{node}': evidence '{name}' is {values.type}; `measures` takes numbers"
                 )
-            _add(self.data["measures"].setdefault(node, {}).setdefault(name, {}), bin_counts(values, edges))
+            counted = self.data["measures"].setdefault(node, {}).setdefault(name, {})
+            add_counts(counted, bin_counts(values, edges))
         if field_of(evidence, "cluster_size") is not None:
             clusters = self.data["clusters"].setdefault(node, new_clusters())
             count_clusters(clusters, source, batch, evidence, self.samples)
+
+    def leaked(self, node: str, source: str, batch: pa.RecordBatch, leaks: pa.Array) -> None:
+        """Count the benchmark items that a node found in rows of one source."""
+        count_leaks(self.data["leaks"].setdefault(node, new_leaks()), source, batch, leaks, self.samples)
 
     def merge(self, other: Mapping[str, Any]) -> None:
         """Add another unit's books to these."""
         for node, sources in other["nodes"].items():
             for source, account in sources.items():
-                _add(self.account(node, source), account)
+                add_counts(self.account(node, source), account)
         for node, measures in other.get("measures", {}).items():
-            _add(self.data["measures"].setdefault(node, {}), measures)
+            add_counts(self.data["measures"].setdefault(node, {}), measures)
         for node, clusters in other.get("clusters", {}).items():
             merge_clusters(self.data["clusters"].setdefault(node, new_clusters()), clusters, self.samples)
+        for node, leaks in other.get("leaks", {}).items():
+            merge_leaks(self.data["leaks"].setdefault(node, new_leaks()), leaks)
         for node, reasons in other["samples"].items():
             group = self.data["samples"].setdefault(node, {})
             for reason, offered in reasons.items():
                 group[reason] = lowest([*group.get(reason, []), *offered], self.samples)
-
-
-def _add(into: dict[str, Any], other: Mapping[str, Any]) -> None:
-    for key, value in other.items():
-        if isinstance(value, Mapping):
-            _add(into.setdefault(key, {}), value)
-        else:
-            into[key] = into.get(key, 0) + value
 
 
 def _sample(batch: pa.RecordBatch, evidence: pa.Array, row: int) -> dict[str, Any]:

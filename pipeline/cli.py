@@ -233,9 +233,10 @@ def models_verify() -> None:
 
 @app.command()
 def report(run: RunFolder) -> None:
-    """Print the funnel of a finished run, what its copies were, and where its page is."""
+    """Print the funnel of a finished run, what was found of copies and benchmark items, and where its page is."""
     from pipeline import api
     from pipeline.duplicates import duplicates_text
+    from pipeline.leaktext import contamination_text
     from pipeline.report import funnel_text
 
     with reported():
@@ -244,6 +245,8 @@ def report(run: RunFolder) -> None:
         say(funnel_text(found))
         if copies := duplicates_text(found):
             say(f"\n{copies}")
+        if leaks := contamination_text(found):
+            say(f"\n{leaks}")
         say(f"\nreport: {opened.output.path(opened.identifier)}/report.html")
 
 

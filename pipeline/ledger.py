@@ -12,6 +12,7 @@ from pipeline.books import Books, text_bytes
 from pipeline.contract import evidence_json
 from pipeline.graph import Node
 from pipeline.io.arrow import TableWriter, Written
+from pipeline.leaktrace import FOUND, told
 from pipeline.lineage import FATES, FateLog
 from pipeline.quarantine import Failure
 from pipeline.schema import id_hashes
@@ -74,6 +75,13 @@ class Ledger:
         self._add(node, "resumed", batch.num_rows)
 
     # --- what becomes of them -------------------------------------------------------------------------
+
+    def leaked(self, node: Node, batch: pa.RecordBatch, leaks: pa.Array) -> None:
+        """A stage said which benchmark items rows have; `batch` is as the stage saw it."""
+        self.books.leaked(node.name, self._source, batch, leaks)
+        said = told(text_of(batch), leaks)
+        ids = batch.column("id").filter(said.is_valid())
+        self._fates.add(ids, node.name, FOUND, evidence=said.drop_null())
 
     def failed(self, node: Node, row: pa.RecordBatch, failure: Failure) -> None:
         """A stage could not take a row."""

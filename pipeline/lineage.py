@@ -1,8 +1,8 @@
 """The fate of every document: one small row for each thing that happened to it.
 
 Each unit writes `fates.arrow`; together they answer `corpusmill trace` for any document id, source record or
-piece of a shard. Events: read, rejected, marked (a verdict that `annotate_only` or the audit overruled),
-edited, expanded (a new document; `parent` is set), failed, written.
+piece of a shard. Events: read, found (benchmark items in it), rejected, marked (a verdict that `annotate_only` or
+the audit overruled), edited, expanded (a new document; `parent` is set), failed, written.
 """
 
 from collections import Counter

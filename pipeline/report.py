@@ -11,7 +11,9 @@ from pipeline.config import Config
 from pipeline.desk import Outcome
 from pipeline.duplicates import curve_of, is_duplicate, losses, measures_of
 from pipeline.exchanges import Partition
+from pipeline.leakreport import contamination
 from pipeline.plan import Plan
+from pipeline.sums import add_counts
 from pipeline.terminal import aligned
 
 GROUPS = ("rejected", "marked", "failed", "sums", "values")
@@ -41,6 +43,7 @@ def build_report(
         "duplicates": _reasons(nodes, is_duplicate),
         "losses": losses(nodes),
         "contaminated": _reasons(nodes, is_contaminated),
+        "contamination": _contamination(plan, nodes, books["leaks"]),
         "personal_data": _sums(nodes, lambda column: column.startswith(PII)),
         "failed": {n["node"]: n["total"]["failed"] for n in nodes if n["total"]["failed"]},
     }
@@ -49,6 +52,17 @@ def build_report(
 def is_contaminated(reason: str) -> bool:
     """Whether a reason says that a document holds benchmark items."""
     return "contaminated" in reason
+
+
+def _contamination(
+    plan: Plan, nodes: Sequence[Mapping[str, Any]], leaks: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """What each node that looks for benchmark items found."""
+    names = [(n["node"], n["sources"]) for n in nodes if n["kind"] != "source"]
+    found = {
+        name: contamination(plan.graph.nodes[name].stage, sources, leaks.get(name)) for name, sources in names
+    }
+    return {name: section for name, section in found.items() if section is not None}
 
 
 def _node(plan: Plan, name: str, books: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,16 +88,8 @@ def total(accounts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """A node's accounts of all sources, added up."""
     summed: dict[str, Any] = dict.fromkeys(COUNTERS, 0) | {group: {} for group in GROUPS}
     for account in accounts:
-        _add(summed, account)
+        add_counts(summed, account)
     return summed
-
-
-def _add(into: dict[str, Any], other: Mapping[str, Any]) -> None:
-    for name, value in other.items():
-        if isinstance(value, Mapping):
-            _add(into.setdefault(name, {}), value)
-        else:
-            into[name] = into.get(name, 0) + value
 
 
 def out_of(node: Mapping[str, Any], account: Mapping[str, Any]) -> int:

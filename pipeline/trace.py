@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from pipeline.api import OpenRun
 from pipeline.errors import DataError
+from pipeline.leaktrace import FOUND, beside_lines, found_lines, with_texts
 from pipeline.ledger import FATES_FILE
 from pipeline.pieces import piece_line, pieces_of, row_ids
 from pipeline.plan import Entry
@@ -277,8 +278,9 @@ def _survivor(run: OpenRun, name: str, hops: int) -> Story | None:
 
 
 def _explained(run: OpenRun, story: Story, partition: int) -> Story:
-    """A story with what differs from the survivor, and with those that fell to the document itself."""
+    """A story with items' texts, with what differs from the survivor, and with those that fell to the document."""
     story.fallen = fallen(run, story.id)
+    story.events = [_with_items(run, event) for event in story.events]
     fall = _fall(story)
     if fall is None or story.survivor is None:
         return story
@@ -289,6 +291,15 @@ def _explained(run: OpenRun, story: Story, partition: int) -> Story:
     pair = ((story.id, partition), (survivor, there))
     story.compared = compared(run, event.node, event.evidence or {}, *pair, excerpts)
     return story
+
+
+def _with_items(run: OpenRun, event: Event) -> Event:
+    """What a node found, with the texts of the benchmark items from the index that it read."""
+    if event.event != FOUND or event.evidence is None:
+        return event
+    sides = run.manifest["config"]["nodes"][event.node].get("side", {}).values()
+    folders = [f"{run.identifier}/{side}" for side in sides]
+    return replace(event, evidence=with_texts(event.evidence, run.output, folders))
 
 
 def _fates(run: OpenRun, name: str, partition: int) -> list[dict[str, Any]]:
@@ -353,7 +364,8 @@ def story_lines(story: Story, width: int = 100, *, colour: bool = False) -> list
     for event in story.events:
         reason = f"  {event.reason}" if event.reason else ""
         lines.append(f"  {event.event:<9}{event.node}{reason}")
-        lines += [f"            {line}" for line in _evidence_lines(event.evidence)]
+        told = found_lines if event.event == FOUND and event.evidence else _evidence_lines
+        lines += [f"            {line}" for line in told(event.evidence or {})]
         if event.event in ("rejected", "failed") and event.excerpt:
             more = "..." if len(event.excerpt) > EXCERPT_SHOWN else ""
             lines.append(f"            text: {event.excerpt[:EXCERPT_SHOWN]!r}{more}")
@@ -364,6 +376,9 @@ def story_lines(story: Story, width: int = 100, *, colour: bool = False) -> list
     lines.append(f"  in       {printable(story.split)}")
     if story.fallen is not None:
         lines += fallen_lines(story.fallen)
+    for event in story.events:
+        if event.event == FOUND and event.evidence:
+            lines += beside_lines(event.node, event.evidence, width, colour=colour)
     if story.compared is not None:
         lines += ["", *compared_lines(story.id, story.compared, width, colour=colour)]
     if story.elsewhere is not None:

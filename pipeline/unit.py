@@ -27,7 +27,7 @@ from pipeline.ledger import FATES_FILE, Ledger
 from pipeline.plan import Entry, Plan, Step
 from pipeline.quarantine import Failure, Guard, isolate
 from pipeline.rows import chosen, with_columns, with_nulls
-from pipeline.schema import EVIDENCE, REJECTED_BY, hash_fractions
+from pipeline.schema import CONTAMINATION, EVIDENCE, REJECTED_BY, hash_fractions
 from pipeline.spool import Spool
 from pipeline.stage import Damage, Marks
 
@@ -277,6 +277,8 @@ class LevelUnit:
         evidence: pa.Array | None,
     ) -> None:
         """Rows with their marks: kept ones go on, rejected ones go to their port, with the reason."""
+        if CONTAMINATION.name in columns:
+            self.ledger.leaked(node, batch, columns[CONTAMINATION.name])
         batch = with_columns(batch, columns, overlay(batch.schema, node.stage))
         if reject is None and evidence is None:
             self.ledger.passed(node, batch.num_rows)
