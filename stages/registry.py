@@ -14,6 +14,8 @@ STAGES: dict[str, StageRef] = {
     "read_html": StageRef("stages.sources.html:ReadHtml"),
     "read_text": StageRef("stages.sources.text:ReadText"),
     "read_arrow": StageRef("stages.sources.arrow:ReadArrow"),
+    "read_benchmark": StageRef("stages.sources.benchmark:ReadBenchmark"),
+    "read_lm_eval": StageRef("stages.sources.lm_eval:ReadLmEval", extra="lm-eval"),
     # extraction and normalization
     "extract_html": StageRef("stages.extraction.html:ExtractHtml"),
     "chunk_long_documents": StageRef("stages.normalization.chunk:ChunkLongDocuments"),
@@ -57,7 +59,11 @@ STAGES: dict[str, StageRef] = {
     "semantic_dedup": StageRef("stages.dedup.semantic:SemanticDedup"),
     # decontamination
     "build_ngram_index": StageRef("stages.decontamination.build_index:BuildNgramIndex"),
+    "count_ngram_hits": StageRef("stages.decontamination.count_hits:CountNgramHits"),
     "decontaminate": StageRef("stages.decontamination.decontaminate:Decontaminate"),
+    "write_benchmark_lists": StageRef("stages.decontamination.write_lists:WriteBenchmarkLists"),
+    "build_item_vectors": StageRef("stages.decontamination.build_vectors:BuildItemVectors"),
+    "find_similar_items": StageRef("stages.decontamination.find_similar:FindSimilarItems"),
     # safety
     "scrub_pii": StageRef("stages.safety.pii:ScrubPii"),
     "bad_words": StageRef("stages.safety.bad_words:BadWords"),

@@ -14,9 +14,12 @@ import pyarrow.parquet as pq
 
 from pipeline.models import fetch
 from pipeline.schema import (
+    BENCHMARK,
     CHARSET,
+    CONTAMINATION,
     CONTENT,
     DATE,
+    ITEM_PARTS,
     MEDIA_TYPE,
     MESSAGES,
     METADATA,
@@ -26,8 +29,11 @@ from pipeline.schema import (
     URL,
     id_hashes,
 )
+from pipeline.schema import ITEM as ITEM_ID
 from pipeline.stage import ShardInfo
 from stages.decontamination.build_index import BuildNgramIndex
+from stages.decontamination.build_vectors import BuildItemVectors
+from stages.decontamination.count_hits import CountNgramHits
 from stages.dedup.build_bloom import BuildBloomFilter
 from stages.dedup.build_minhash_index import BuildMinhashIndex
 from stages.dedup.train_clusters import TrainClusters
@@ -49,6 +55,11 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "read_html": [{"paths": "{root}/html"}, {"paths": "{root}/html", "files_per_split": 1, "batch_rows": 1}],
     "read_text": [{"paths": "{root}/text"}, {"paths": "{root}/text", "errors": "replace", "max_record_bytes": 8}],
     "read_arrow": [{"paths": "{root}/arrow"}, {"paths": "{root}/arrow", "id": "n", "batch_rows": 2}],
+    "read_benchmark": [
+        {"paths": "{root}/benchmark/quiz.jsonl"},
+        {"paths": ["{root}/benchmark/*.csv"], "benchmark": "mmlu", "batch_rows": 2},
+    ],
+    "read_lm_eval": [{"tasks": ["lamps"], "include_path": "{root}/lm_eval"}],
     "extract_html": [
         {},
         {"engine": "resiliparse", "include_links": True, "statuses": None, "format": "markdown", "metadata": True},
@@ -153,12 +164,31 @@ CASES: dict[str, list[dict[str, Any]]] = {
     ],
     "train_clusters": [{}, {"clusters": 3, "max_documents": 4, "iterations": 1}],
     "semantic_dedup": [{}, {"threshold": 0.9, "prefer": "longest", "prefer_outliers": True}],
-    "build_ngram_index": [{}, {"fields": ["text", "score"], "n": 5, "min_words": 5, "short_items": "skip"}],
+    "build_ngram_index": [{}, {"seed_words": 5, "tokens": "code", "max_texts": 1, "passages": False, "rare_words": 4}],
+    "count_ngram_hits": [{}, {"on": "messages"}],
     "decontaminate": [
         {},
-        {"action": "cut", "window_chars": 5, "min_piece_chars": 10},
-        {"action": "mark", "min_hits": 2},
+        {"action": "cut", "window_chars": 5, "min_piece_chars": 10, "max_pieces": 2},
+        {
+            "action": "mark",
+            "definitions": [
+                {"kind": "ngram", "n": 8, "min_hits": 2, "max_documents": 10},
+                {"kind": "coverage"},
+                {"kind": "longest_span", "skip_words": 2},
+                {"kind": "rare_ngrams"},
+                {"kind": "short"},
+            ],
+            "decide": ["coverage_8"],
+        },
+        {"on": "messages", "classes": ["input_only"], "only_mark_sources": ["web"]},
+        {"protect": [{"benchmark": "riddles", "sources": ["books"], "domains": ["bad.example"]}]},
     ],
+    "write_benchmark_lists": [
+        {},
+        {"definitions": ["ngram_13"], "classes": ["output_only"], "examples": 1, "min_documents": 2},
+    ],
+    "build_item_vectors": [{}],
+    "find_similar_items": [{}, {"threshold": 0.3, "action": "reject"}],
     "scrub_pii": [
         {},
         {"action": "reject", "entities": ["EMAIL_ADDRESS", "US_SSN", "IBAN_CODE"]},
@@ -188,7 +218,10 @@ SIDES: dict[str, dict[str, str]] = {
     "tokenize": {"tokenizer": "tokenizer"},
     "tokenize_dialogue": {"tokenizer": "tokenizer"},
     "write_token_shards": {"tokenizer": "tokenizer"},
-    "decontaminate": {"index": "index"},
+    "count_ngram_hits": {"index": "index"},
+    "decontaminate": {"index": "index", "counts": "counts"},
+    "write_benchmark_lists": {"index": "index"},
+    "find_similar_items": {"vectors": "vectors"},
     "classify_text": {"model": "quality"},
     "perplexity": {"model": "language"},
     "minhash_against": {"index": "minhashes"},
@@ -205,6 +238,18 @@ LAMP = (
 ITEM = (
     "Which of the seven rivers of the northern province carries the most water to the sea in spring, and why?"
 )
+LEAK = {
+    "benchmark": "riddles",
+    "item": "2",
+    "definition": "ngram_13",
+    "class": "input_only",
+    "part": "input",
+    "score": 18.0,
+    "start": 19,
+    "end": 19 + len(ITEM) - 1,
+    "matched": ITEM[:-1],
+    "decides": True,
+}
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 
 TEXTS = [
@@ -309,6 +354,18 @@ def documents() -> dict[str, pa.Array]:
         **text_signals(text),
         **machine_text_signals(text, load_tables()),
         "embedding": embed_texts(text, HashingEmbedder(32), None),
+        **items_of(TEXTS),
+        "contamination": pa.array([[LEAK] if t and ITEM in t else None for t in TEXTS], CONTAMINATION.type),
+    }
+
+
+def items_of(texts: list[str | None]) -> dict[str, pa.Array]:
+    """Benchmark items whose questions are some texts."""
+    parts = [[{"part": "question", "text": t}, {"part": "answer", "text": "the northern one"}] for t in texts]
+    return {
+        "benchmark": pa.array(["riddles"] * len(texts), BENCHMARK.type),
+        "item": pa.array([str(k) for k in range(len(texts))], ITEM_ID.type),
+        "item_parts": pa.array([None, [], *parts[2:]][: len(texts)], ITEM_PARTS.type),
     }
 
 
@@ -357,6 +414,8 @@ def hostile_documents() -> pa.RecordBatch:
         **text_signals(text),
         **machine_text_signals(text, load_tables()),
         "embedding": embed_texts(text, HashingEmbedder(32), None),
+        **items_of(list(texts)),
+        "contamination": pa.array([[LEAK | {"matched": t}] for t in texts], CONTAMINATION.type),
         "token_count": pa.array([len(t) for t in texts], pa.int32()),
     }
     return pa.RecordBatch.from_pydict(columns)
@@ -374,10 +433,11 @@ class World:
         plain = pa.RecordBatch.from_pydict(columns)
         specials = ["<|endoftext|>", "<s>", "</s>", "<|im_start|>", "<|im_end|>"]
         self.commit(TrainTokenizer(vocab_size=400, special_tokens=specials), "tokenizer", plain)
-        items = pa.RecordBatch.from_pydict(
-            {**identity(1), "text": pa.array([ITEM], TEXT.type), "metadata": pa.nulls(1, METADATA.type)}
-        )
-        self.commit(BuildNgramIndex(n=8), "index", items)
+        items = pa.RecordBatch.from_pydict({**identity(3), **items_of([None, None, ITEM])})
+        self.commit(BuildNgramIndex(rare_words=5), "index", items)
+        count = CountNgramHits()
+        self.commit(count, "counts", plain, count.open({"index": root / "index"}))
+        self.commit(BuildItemVectors(), "vectors", plain)
         quality = TrainQualityClassifier(positive=["web"], dim=4, bucket=99, min_count=1)
         self.commit(quality, "quality", plain)
         self.commit(TrainLanguageModel(min_count=1), "language", plain)
@@ -395,13 +455,13 @@ class World:
         self.batch = pa.RecordBatch.from_pydict({**columns, **tokens})
         write_sources(root)
 
-    def commit(self, sink: Any, name: str, batch: pa.RecordBatch) -> None:
+    def commit(self, sink: Any, name: str, batch: pa.RecordBatch, resource: Any = None) -> None:
         """One partition through a sink, as the engine would."""
         out = self.root / name
         out.mkdir()
-        info = sink.write(iter([batch]), out, None)
+        info = sink.write(iter([batch]), out, resource)
         files = [(out / file).rename(out / f"00000-{file}").name for file in info.files]
-        sink.commit([ShardInfo(files, info.rows, info.meta)], out, None)
+        sink.commit([ShardInfo(files, info.rows, info.meta)], out, resource)
 
     def params(self, given: dict[str, Any]) -> str:
         """Params as JSON text, which is how a config's are validated."""
@@ -410,6 +470,18 @@ class World:
     def side(self, name: str) -> dict[str, Path]:
         """Folders of a stage's side inputs."""
         return {side: self.root / folder for side, folder in SIDES.get(name, {}).items()}
+
+
+LM_EVAL_TASK = """
+task: lamps
+dataset_path: json
+dataset_kwargs:
+  data_files: {{test: {root}/benchmark/quiz.jsonl}}
+output_type: generate_until
+test_split: test
+doc_to_text: question
+doc_to_target: answer
+"""
 
 
 def write_sources(root: Path) -> None:
@@ -437,7 +509,16 @@ def write_sources(root: Path) -> None:
         "text/empty.txt": b"",
         "parquet/empty.parquet": b"",
         "arrow/empty.arrow": b"",
+        "benchmark/quiz.jsonl": (
+            b'{"id": "a", "question": "Which lamp?", "choices": ["red", "blue"], "answer": "B"}\n'
+            b'{"id": "b", "question": "Why?", "choices": ["it rained", "it snowed"], "answer": "A"}\n'
+        ),
+        "benchmark/law_test.csv": (
+            b"Which lamp?,red,green,blue,grey,C\nWhy?,rain,snow,wind,fog,A\nWho?,Ada,Bob,Cem,Dan,D\n"
+        ),
+        "benchmark/empty.jsonl": b"",
     }
+    files["lm_eval/lamps.yaml"] = LM_EVAL_TASK.format(root=root).encode()
     for name, data in files.items():
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_bytes(data)
