@@ -35,10 +35,10 @@ class BuildNgramIndex(Sink[None]):
 
     Of each item these texts are indexed: the question with its first output (solution or answer), each further
     output and the choices behind the question's end, and the passage. Every `seed_words` words in a row are a seed.
-    Questions and passages with fewer words are found whole, with a rule for their context. A seed that more than `max_texts`
-    texts share is boilerplate of the benchmark ("Which of the following ...") and is no evidence; seeds that the
-    corpus has often are kept: the most copied item is the one most worth finding. Items that cannot be found so
-    are counted and named in meta.json.
+    Questions and passages with fewer words are found whole, with a rule for their context. A seed that more than
+    `max_texts` texts share is boilerplate of the benchmark ("Which of the following ...") and is no evidence; seeds
+    that the corpus has often are kept: the most copied item is the one most worth finding. Items that cannot be found
+    so are counted and named in meta.json.
     """
 
     version: ClassVar[int] = 3

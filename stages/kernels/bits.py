@@ -1,5 +1,9 @@
-"""Eight bytes of text at a time in compiled kernels: unaligned loads, and which of the bytes are parts of words."""
+"""Many bytes of text at a time in compiled kernels: unaligned loads, classes of 64 bytes as one number, mixing.
 
+The vectors here are LLVM's, which makes them of whatever the processor has; no processor is asked for.
+"""
+
+import functools
 from typing import Any
 
 import numpy as np
@@ -8,19 +12,9 @@ from numba import extending, njit, types
 from numba.core import cgutils
 
 intrinsic: Any = extending.intrinsic  # calls leave the typing context out, which its annotations do not know
-_TOPS = np.uint64(0x8080808080808080)
-_LOWS = np.uint64(0x7F7F7F7F7F7F7F7F)
-_BLANKS = np.uint64(0x2020202020202020)
-_ONES = np.uint64(0x0101010101010101)
-
-
-def _every(byte: int) -> np.uint64:
-    return np.uint64(byte) * _ONES
-
-
-_TO_A, _PAST_Z = _every(0x80 - ord("a")), _every(0x7F - ord("z"))
-_TO_0, _PAST_9 = _every(0x80 - ord("0")), _every(0x7F - ord("9"))
-_LOW_LINES = _every(ord("_"))
+# For loops that pass arrays to other functions and make none: counting references there costs more than a word does.
+lean_njit: Any = functools.partial(njit, cache=True, nogil=True, _nrt=False)
+_BYTE, _INT32, _INT64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 
 
 @intrinsic
@@ -30,13 +24,26 @@ def load64(typingctx, data, i):  # noqa: ARG001 - numba's protocol
         return None
 
     def generate(context, builder, signature, args):
-        array = cgutils.create_struct_proxy(signature.args[0])(context, builder, args[0])
-        place = builder.gep(array.data, [args[1]])
-        loaded = builder.load(builder.bitcast(place, ir.IntType(64).as_pointer()))
-        loaded.align = 1
-        return loaded
+        return load_vector(context, builder, signature.args[0], args[0], args[1], _INT64)
 
     return types.uint64(data, types.int64), generate
+
+
+@intrinsic
+def between64(typingctx, data, i, low, high):  # noqa: ARG001 - numba's protocol
+    """Bit k is set if low <= data[i + k] <= high, for k from 0 to 63; all of these must lie in the array."""
+    if not isinstance(data, types.Array) or data.dtype != types.uint8:
+        return None
+
+    def generate(context, builder, signature, args):
+        many = ir.VectorType(_BYTE, 64)
+        loaded = load_vector(context, builder, signature.args[0], args[0], args[1], many)
+        lowest, highest = spread(builder, args[2], 64), spread(builder, args[3], 64)
+        # one comparison without sign: what lies below `low` wraps around
+        held = builder.icmp_unsigned("<=", builder.sub(loaded, lowest), builder.sub(highest, lowest))
+        return builder.bitcast(held, _INT64)
+
+    return types.uint64(data, types.int64, types.uint8, types.uint8), generate
 
 
 @intrinsic
@@ -46,22 +53,33 @@ def trailing_zeros(typingctx, bits):  # noqa: ARG001 - numba's protocol
     def generate(context, builder, signature, args):  # noqa: ARG001
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
 
-    return types.uint64(types.uint64), generate
+    return types.int64(types.uint64), generate
+
+
+def array_place(context: Any, builder: Any, kind: Any, array: Any, i: Any, loaded: Any) -> Any:
+    """A pointer to item i of an array argument, as to an LLVM type."""
+    data = cgutils.create_struct_proxy(kind)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [i]), loaded.as_pointer())
+
+
+def load_vector(context: Any, builder: Any, kind: Any, array: Any, i: Any, loaded: Any) -> Any:
+    """An LLVM value from item i of an array argument on, at any alignment."""
+    value = builder.load(array_place(context, builder, kind, array, i, loaded))
+    value.align = 1
+    return value
+
+
+def spread(builder: Any, value: Any, lanes: int) -> Any:
+    """One LLVM value in every lane of a vector."""
+    many = ir.VectorType(value.type, lanes)
+    nothing, first = ir.Constant(many, ir.Undefined), ir.Constant(_INT32, 0)
+    one = builder.insert_element(nothing, value, first)
+    return builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(_INT32, lanes), [0] * lanes))
 
 
 @njit(inline="always")
-def letters_of(x):
-    """The top bit of each of eight bytes that is an ASCII letter."""
-    y = (x | _BLANKS) & _LOWS
-    return (y + _TO_A) & ~(y + _PAST_Z) & ~x & _TOPS
-
-
-@njit(inline="always")
-def parts_of(x, letters, low_lines):
-    """The top bit of each of eight bytes that is an ASCII letter, digit or, if asked for, `_`."""
-    y = x & _LOWS
-    parts = letters | ((y + _TO_0) & ~(y + _PAST_9) & ~x & _TOPS)
-    if low_lines:
-        z = x ^ _LOW_LINES  # a byte is 0 if it is _; only ASCII bytes can be
-        parts |= ~((z & _LOWS) + _LOWS) & ~z & _TOPS
-    return parts
+def mix64(h):
+    """A bijection on 64 bits in which every bit depends on every other (splitmix64's finisher)."""
+    h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return h ^ (h >> np.uint64(31))

@@ -194,9 +194,9 @@ def _choices(value: Any, name: str) -> Choices:
         inner = {str(key).lower(): part for key, part in value.items()}
         texts = inner.get("text", inner.get("choices"))
         if isinstance(texts, list | tuple):
-            labels = inner.get("label")
-            named = isinstance(labels, list | tuple) and len(labels) == len(texts)
-            return Choices(_each(texts, name), [str(label) for label in labels] if named else None)
+            given = inner.get("label")
+            named = given if isinstance(given, list | tuple) and len(given) == len(texts) else None
+            return Choices(_each(texts, name), None if named is None else [str(label) for label in named])
         return Choices(_each(list(value.values()), name), [str(key) for key in value])
     if isinstance(value, list | tuple):
         if value and all(isinstance(part, Mapping) and "text" in part for part in value):
