@@ -52,11 +52,13 @@ def find_roots(nodes: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     >>> find_roots(5, np.array([4, 3]), np.array([3, 1])).tolist()
     [0, 1, 2, 1, 1]
     """
-    root = np.arange(nodes)
+    root = np.arange(nodes, dtype=left.dtype)
     while len(left):
         a, b = root[left], root[right]
-        low, high = np.minimum(a, b), np.maximum(a, b)
-        np.minimum.at(root, high, low)  # the larger root goes under the smaller
+        low = np.minimum(a, b)
+        np.maximum(a, b, out=a)
+        np.minimum.at(root, a, low)  # the larger root goes under the smaller
+        del a, b, low
         while not np.array_equal(above := root[root], root):
             root = above
         apart = root[left] != root[right]
@@ -76,9 +78,16 @@ def components(links: pa.Table) -> pa.Table:
         LINKS, one row for each document that is linked with another, ascending.
     """
     left, right = (np.asarray(links[name].to_numpy(), np.uint64) for name in ("doc", "group"))
-    left, right = left[left != right], right[left != right]
-    docs = np.unique(np.concatenate([left, right]))
-    roots = find_roots(docs.size, np.searchsorted(docs, left), np.searchsorted(docs, right))
+    apart = left != right
+    left, right = left[apart], right[apart]
+    docs = np.concatenate([left, right])
+    docs.sort()  # np.unique() goes through a hash table: ten times the time, and more memory
+    new = np.ones(docs.size, bool)
+    new[1:] = docs[1:] != docs[:-1]
+    docs = docs[new]
+    small = np.int32 if docs.size < 1 << 31 else np.int64
+    left, right = (np.searchsorted(docs, side).astype(small) for side in (left, right))
+    roots = find_roots(docs.size, left, right)
     return pa.table({"doc": docs, "group": docs[roots]}, schema=LINKS)
 
 

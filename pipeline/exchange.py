@@ -1,7 +1,7 @@
 """Regrouping rows by key through files, in bounded memory.
 
-    emit: every unit writes its rows of a Global node ordered by bucket (the first bits of the key's hash),
-          one record batch a bucket; the file's schema says which.
+    emit: every unit writes its rows of a Global node ordered by bucket (the first bits of the key's hash);
+          the file's schema says how many rows each has.
     reduce: a task reads a range of buckets from all units' files, sorts by (key, order) and hands groups to the
           stage. A range is chosen by its measured size; a bucket that is too large alone is divided on disk by
           further bits of the key, and one key that is too large alone arrives in several groups, each headed by
@@ -26,9 +26,10 @@ from pipeline.errors import StageError
 from pipeline.io.arrow import RAW, TableWriter, Written, open_table
 from pipeline.io.store import Store
 from pipeline.regroup import KEY_TYPES, key_prefixes
+from pipeline.rows import owned, rows_at
 
 ROW_BITS = 32
-BUCKETS_KEY = b"corpusmill.buckets"
+BUCKETS_KEY = b"corpusmill.bucket_rows"  # "3:120,5:7": ascending
 
 
 def check_emitted(node: str, table: pa.Table, rows: int) -> None:
@@ -44,13 +45,16 @@ def check_emitted(node: str, table: pa.Table, rows: int) -> None:
         raise StageError(
             f"node '{node}': key is {table.schema.field('key').type}; make it uint64 or binary(16)"
         )
-    if len(table) and not 0 <= pc.min(table["row"]).as_py() <= pc.max(table["row"]).as_py() < rows:
+    if not len(table):
+        return
+    least, most = pc.min_max(table["row"]).as_py().values()
+    if not 0 <= least <= most < rows:
         raise StageError(f"node '{node}': emit returned a row outside its batch of {rows}")
 
 
 def moved(table: pa.Table, by: int) -> pa.Table:
-    """Emitted rows of a batch with `row` counted from the start of the partition."""
-    rows = pc.add(table["row"].cast(pa.int64()), by)
+    """Emitted rows of a batch with `row` counted from the start of the partition, as uint32."""
+    rows = pa.array(table["row"].to_numpy().astype(np.uint32) + np.uint32(by))
     return table.set_column(table.schema.get_field_index("row"), "row", rows)
 
 
@@ -62,22 +66,21 @@ def write_emitted(
     Returns:
         what was written, and (bucket, rows, bytes) for each bucket that has rows.
     """
-    table = pa.concat_tables(tables).combine_chunks()
-    bucket = np.minimum(
-        key_prefixes(table["key"]) // np.uint64(((1 << 64) + buckets - 1) // buckets), np.uint64(buckets - 1)
-    ).astype(np.uint16)
-    order = np.argsort(bucket, kind="stable")
-    table = table.take(pa.array(order)).combine_chunks()
-    present, starts = np.unique(bucket[order], return_index=True)
-    ends = [*starts[1:].tolist(), len(order)]
-    numbers = ",".join(str(b) for b in present.tolist()).encode()
-    table = table.replace_schema_metadata({BUCKETS_KEY: numbers})
-    writer = TableWriter(path, table.schema, RAW)
+    table = pa.concat_tables(tables)
+    width = np.uint64(((1 << 64) + buckets - 1) // buckets)
+    bucket = np.minimum(key_prefixes(table["key"]) // width, np.uint64(buckets - 1)).astype(np.uint16)
+    table = rows_at(table, np.argsort(bucket, kind="stable"))
     sizes = []
-    for number, start, end in zip(present.tolist(), starts.tolist(), ends, strict=True):
-        part = table.slice(start, end - start)
-        writer.write(part.combine_chunks().to_batches()[0])
-        sizes.append((int(number), end - start, int(part.nbytes)))
+    start = 0
+    for number, rows in enumerate(np.bincount(bucket).tolist()):
+        if rows:
+            sizes.append((number, rows, int(table.slice(start, rows).nbytes)))
+            start += rows
+    told = ",".join(f"{number}:{rows}" for number, rows, _ in sizes)
+    table = table.replace_schema_metadata({BUCKETS_KEY: told.encode()})
+    writer = TableWriter(path, table.schema, RAW)
+    for batch in table.to_batches():
+        writer.write(batch)
     return writer.close(), sizes
 
 
@@ -106,13 +109,17 @@ def ranges(sizes: np.ndarray, limit: int) -> list[tuple[int, int]]:
 
 
 def read_buckets(store: Store, names: Iterable[str], low: int, high: int) -> Iterator[tuple[str, pa.Table]]:
-    """Rows of buckets low..high-1 of each file that has some, as they were written."""
+    """Rows of buckets low..high-1 of each file that has some, as they were written, in memory of their own.
+
+    A table that stays mapped counts for more than its rows: the system maps a file's neighbouring pages as well.
+    """
     for name in names:
         with open_table(store, name) as reader:
-            numbers = [int(b) for b in (reader.schema.metadata or {}).get(BUCKETS_KEY, b"").split(b",") if b]
-            mine = [reader.get_batch(i) for i, number in enumerate(numbers) if low <= number < high]
-            if mine:
-                yield name, pa.Table.from_batches(mine).replace_schema_metadata(None)
+            told = [pair.split(":") for pair in reader.schema.metadata[BUCKETS_KEY].decode().split(",")]
+            start = sum(int(rows) for bucket, rows in told if int(bucket) < low)
+            count = sum(int(rows) for bucket, rows in told if low <= int(bucket) < high)
+            if count:
+                yield name, owned(reader.read_all().slice(start, count)).replace_schema_metadata(None)
 
 
 def read_range(store: Store, files: Iterable[tuple[int, str]], low: int, high: int) -> Iterator[pa.Table]:
@@ -128,10 +135,9 @@ def write_verdicts(path: Path, tables: Sequence[pa.Table]) -> Written:
     """Store a reduction or resolution, sorted by document where it is about documents."""
     table = pa.concat_tables(tables)
     if "doc" in table.schema.names:
-        table = table.take(pc.sort_indices(table, sort_keys=[("doc", "ascending")]))
+        table = rows_at(table, np.asarray(pc.sort_indices(table["doc"])))
     writer = TableWriter(path, table.schema, RAW)
-    batches = table.combine_chunks().to_batches()
-    for batch in batches:
+    for batch in table.combine_chunks().to_batches():
         writer.write(batch)
     return writer.close()
 
@@ -148,7 +154,7 @@ def verdicts_for(store: Store, files: Iterable[str], partition: int) -> pa.Table
         return pa.table({"row": pa.array([], pa.int64())})
     table = pa.concat_tables(parts, promote_options="default")
     if "row" in table.schema.names:
-        table = table.take(pc.sort_indices(table, sort_keys=[("row", "ascending")]))
+        table = rows_at(table, np.asarray(pc.sort_indices(table["row"])))
     return table.combine_chunks()
 
 
@@ -156,12 +162,12 @@ def _slice(batch: Any, partition: int) -> pa.Table:
     table = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
     if "doc" not in table.schema.names:
         return table
-    docs = table["doc"].combine_chunks().to_numpy() if len(table) else np.zeros(0, np.uint64)
+    docs = table["doc"].to_numpy() if len(table) else np.zeros(0, np.uint64)
     low, high = np.searchsorted(
         docs, np.array([partition << ROW_BITS, (partition + 1) << ROW_BITS], np.uint64)
     )
     rows = (docs[low:high] & np.uint64((1 << ROW_BITS) - 1)).astype(np.int64)
-    mine = table.slice(int(low), int(high - low)).drop_columns(["doc"])
+    mine = owned(table.slice(int(low), int(high - low)).drop_columns(["doc"]))
     return (
         mine.add_column(0, "row", pa.array(rows, pa.int64())) if mine.num_columns else pa.table({"row": rows})
     )
@@ -179,7 +185,7 @@ def rows_between(verdicts: pa.Table, start: int, count: int) -> pa.Table:
     """Verdicts about rows start..start+count-1, renumbered from 0; all of a broadcast table."""
     if "row" not in verdicts.schema.names:
         return verdicts
-    rows = verdicts["row"].combine_chunks().to_numpy() if len(verdicts) else np.zeros(0, np.int64)
+    rows = verdicts["row"].to_numpy() if len(verdicts) else np.zeros(0, np.int64)
     low, high = np.searchsorted(rows, [start, start + count])
     part = verdicts.slice(int(low), int(high - low))
     return part.set_column(

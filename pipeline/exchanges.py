@@ -17,11 +17,11 @@ from pipeline.rounds import PAIRS_FILE, VERDICTS_FILE
 from pipeline.tasks import Done, Task
 from pipeline.unit import emit_file
 
-REDUCE_TASKS = 64  # an exchange is cut in about so many, unless it is small
+REDUCE_TASKS = 128  # an exchange is cut in about so many, unless it is small
 REDUCE_BYTES = 16 << 20  # ... where one task is enough for so much
 MOST_ROUNDS = 100  # of stars: a chain of 10^10 documents takes about 40
 FAN_IN = 8  # files that one merge takes
-LINK_BYTES = 128  # memory that merging takes a link: the link itself, its two numbers, sorting
+LINK_BYTES = 128  # memory that merging takes a link at most: the link itself, its two numbers, sorting
 
 
 class Partition(NamedTuple):

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.io.arrow import RAW, TableWriter
+from pipeline.rows import ascending_rows, rows_at, whole
 
 FANOUT_BITS = 4  # a bucket that is too large is divided in 16
 KEY_TYPES = (pa.uint64(), pa.binary(16))
@@ -28,7 +29,7 @@ def key_prefixes(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
     [1]
     """
     if isinstance(keys, pa.ChunkedArray):
-        keys = keys.combine_chunks()
+        keys = whole(keys)
     if keys.type == pa.uint64():
         return np.asarray(keys.to_numpy(zero_copy_only=False), np.uint64)
     raw = np.frombuffer(keys.buffers()[1], np.uint8)[keys.offset * 16 : (keys.offset + len(keys)) * 16]
@@ -38,7 +39,7 @@ def key_prefixes(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
 def key_suffixes(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """The last 64 bits of each binary(16) key as a number; zeros for keys that have no more than 64."""
     if isinstance(keys, pa.ChunkedArray):
-        keys = keys.combine_chunks()
+        keys = whole(keys)
     if keys.type == pa.uint64():
         return np.zeros(len(keys), np.uint64)
     raw = np.frombuffer(keys.buffers()[1], np.uint8)[keys.offset * 16 : (keys.offset + len(keys)) * 16]
@@ -78,7 +79,9 @@ def reduce_range(
             break
     if size <= limit:
         if held:
-            table = sort_groups(pa.concat_tables(held), order, singles)
+            table = pa.concat_tables(held).combine_chunks()
+            held.clear()
+            table = sort_groups(table, order, singles)
             for group in split_hot(_distinct(table) if once else table, max_group):
                 yield reduce(group)
         return
@@ -114,7 +117,7 @@ def _one_key(part: Path) -> bool:
     """Whether all rows of a divided bucket have one key, so that dividing it further leads nowhere."""
     first: Any = None
     for piece in _again(part)():
-        keys = piece["key"].combine_chunks()
+        keys = whole(piece["key"])
         first = keys[0] if first is None else first
         if not pc.all(pc.equal(keys, first)).as_py():
             return False
@@ -150,18 +153,19 @@ def sort_groups(table: pa.Table, order: Sequence[str], singles: bool = True) -> 
         singles: False leaves out rows whose key no other row has; a few may stay.
     """
     prefixes = key_prefixes(table["key"])
-    if not singles:
-        by_prefix = np.argsort(prefixes)
-        ascending = prefixes[by_prefix]
-        same = ascending[1:] == ascending[:-1]
-        shared = np.concatenate([same, [False]]) | np.concatenate([[False], same]) if len(same) else same
-        table = table.take(pa.array(by_prefix[shared] if len(same) else by_prefix[:0]))
-        prefixes = ascending[shared] if len(same) else prefixes[:0]
-    keys = [(name, "ascending") for name in ("key", *order, "doc")]
-    if not len(order) and table.schema.field("key").type == pa.uint64():
-        docs = np.asarray(table["doc"].to_numpy(), np.uint64)
-        return table.take(pa.array(np.lexsort((docs, prefixes)))).combine_chunks()
-    return table.take(pc.sort_indices(table, sort_keys=keys)).combine_chunks()
+    places = np.arange(len(prefixes)) if singles else _shared(prefixes)
+    sorting = table.select(["key", *order, "doc"])
+    ascending = ascending_rows(sorting if singles else rows_at(sorting, places))
+    return rows_at(table, places[ascending])
+
+
+def _shared(numbers: np.ndarray) -> np.ndarray:
+    """Places of the numbers that are there more than once, equal ones together."""
+    places = np.argsort(numbers)
+    ascending = numbers[places]
+    repeated = np.zeros(len(numbers) + 1, bool)
+    repeated[1:-1] = ascending[1:] == ascending[:-1]
+    return places[repeated[1:] | repeated[:-1]]
 
 
 def split_hot(table: pa.Table, max_group: int) -> Iterator[pa.Table]:
@@ -169,7 +173,7 @@ def split_hot(table: pa.Table, max_group: int) -> Iterator[pa.Table]:
 
     Each further piece begins with the key's first row.
     """
-    keys = table["key"].combine_chunks()
+    keys = whole(table["key"])
     if len(keys) <= max_group:
         yield table
         return
@@ -192,10 +196,7 @@ def _distinct(table: pa.Table) -> pa.Table:
     """A sorted table without rows whose key and document are those of the row before."""
     if not len(table):
         return table
-    same = [
-        np.asarray(pc.equal(c[1:], c[:-1]))
-        for c in (table["key"].combine_chunks(), table["doc"].combine_chunks())
-    ]
+    same = [np.asarray(pc.equal(c[1:], c[:-1])) for c in (whole(table["key"]), whole(table["doc"]))]
     return table.filter(pa.array(np.concatenate([[True], ~(same[0] & same[1])])))
 
 

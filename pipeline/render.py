@@ -4,6 +4,7 @@ Samples are text of the web: the template escapes everything, and the page's own
 escape that was missed could do.
 """
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,13 +23,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 BAR = 100  # width of a bar, in the units of its picture
 
 
-def render_html(report: Mapping[str, Any], timings: Mapping[str, Any]) -> str:
-    """The page.
-
-    Args:
-        report: as `build_report` makes it.
-        timings: as `build_timings` makes it.
-    """
+@functools.cache
+def _environment() -> jinja2.Environment:
+    """Where templates are compiled, once a process."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -44,8 +41,19 @@ def render_html(report: Mapping[str, Any], timings: Mapping[str, Any]) -> str:
         "readable": readable,
         "evidence": evidence,
     }
+    return environment
+
+
+def render_html(report: Mapping[str, Any], timings: Mapping[str, Any]) -> str:
+    """The page.
+
+    Args:
+        report: as `build_report` makes it.
+        timings: as `build_timings` makes it.
+    """
     nodes = report["nodes"]
-    return environment.get_template("report.html.j2").render(
+    template = _environment().get_template("report.html.j2")
+    return template.render(
         report=report,
         timings=timings,
         picture=draw(nodes),

@@ -89,6 +89,19 @@ def mix_references(numbers: np.ndarray) -> np.ndarray:
     return mixed
 
 
+def distinct(numbers: np.ndarray) -> np.ndarray:
+    """Each number once, ascending; np.unique() goes through a hash table, which takes ten times as long.
+
+    >>> distinct(np.array([7, 3, 7], np.uint64)).tolist()
+    [3, 7]
+    """
+    ascending = np.sort(numbers)
+    new = np.ones(len(ascending), bool)
+    new[1:] = ascending[1:] != ascending[:-1]
+    once: np.ndarray = ascending[new]
+    return once
+
+
 def group_starts(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """Where each run of equal keys begins, and the number of keys at the end.
 

@@ -7,44 +7,32 @@ from numba import njit
 from stages.dedup._substring_kernels import bound_tokens, first_places, grown, read_tokens, table_size
 from stages.kernels.words import roll_shingles
 
-_OTHER_BASE = np.uint64(0xA0761D6478BD642F)  # odd: of the second hash of a window
+
+@njit(inline="always")
+def _equal(hashes, i, j):
+    return hashes[i, 0] == hashes[j, 0] and hashes[i, 1] == hashes[j, 1]
 
 
 @njit(cache=True, nogil=True)
-def _second_hashes(tokens, count, k, out):
-    """Another hash of each window of k tokens, so that both together never meet by chance."""
-    power = np.uint64(1)
-    for _ in range(k):
-        power *= _OTHER_BASE
-    h = np.uint64(0)
-    for i in range(count):
-        h = h * _OTHER_BASE + tokens[i]
-        if i >= k:
-            h -= tokens[i - k] * power
-        if i >= k - 1:
-            out[i - k + 1] = h
-
-
-@njit(cache=True, nogil=True)
-def _all_alike(data, offsets, low, high):
-    """Whether rows low..high-1 are the same bytes."""
-    size = offsets[low + 1] - offsets[low]
+def _all_alike(hashes, ends, low, high):
+    """Whether rows low..high-1 are the same windows."""
+    size = ends[low + 1] - ends[low]
     for row in range(low + 1, high):
-        if offsets[row + 1] - offsets[row] != size:
+        if ends[row + 1] - ends[row] != size:
             return False
     for row in range(low + 1, high):
         for i in range(size):
-            if data[offsets[row] + i] != data[offsets[low] + i]:
+            if not _equal(hashes, ends[row] + i, ends[low] + i):
                 return False
     return True
 
 
 @njit(cache=True, nogil=True)
-def judge_runs(groups, data, offsets, bytewise, kinds, folded, quick, gaps, k, counts, keep_one):
+def judge_runs(groups, hashes, ends, keep_one):
     """Which windows fall, of runs that share a minimizer.
 
     `groups` holds where each group of rows begins, and the number of rows; the rows are in the order of preference.
-    Row i is a run of counts[i] windows, whose tokens stand in data[offsets[i]:offsets[i + 1]].
+    Row i is a run of the windows whose two hashes stand in hashes[ends[i]:ends[i + 1]].
 
     Returns:
         row, first window (from the start of its run), number of windows, and the row that keeps the first of them,
@@ -52,83 +40,56 @@ def judge_runs(groups, data, offsets, bytewise, kinds, folded, quick, gaps, k, c
     """
     fallen, firsts = np.empty(1024, np.int64), np.empty(1024, np.int32)
     lengths, keepers = np.empty(1024, np.int32), np.empty(1024, np.int64)
-    nowhere = np.empty(0, np.int64)
-    most = longest = 1
+    most = 1
     for g in range(groups.size - 1):
-        most = max(most, counts[groups[g] : groups[g + 1]].sum())
-    for row in range(offsets.size - 1):
-        longest = max(longest, bound_tokens(data, offsets[row], offsets[row + 1], bytewise, kinds, gaps))
-    tokens, grams, others = (
-        np.empty(longest, np.uint64),
-        np.empty(longest, np.uint64),
-        np.empty(longest, np.uint64),
-    )
-    left, right = np.empty(table_size(most), np.uint64), np.empty(table_size(most), np.uint64)
-    times, keeper = (
-        np.zeros(left.size, np.int32),
-        np.empty(left.size, np.int64),
-    )  # zeroed again after each group
+        most = max(most, ends[groups[g + 1]] - ends[groups[g]])
+    size = table_size(most)
+    heads, times = (
+        np.empty(size, np.int64),
+        np.zeros(size, np.int32),
+    )  # times are zeroed again after each group
     slots, rows_of = np.empty(most, np.int64), np.empty(most, np.int64)
     at = 0
     for g in range(groups.size - 1):
         low, high = groups[g], groups[g + 1]
         if high - low < 2:
             continue
-        if counts[low] == counts[high - 1] and _all_alike(data, offsets, low, high):  # copies, mostly
+        if _all_alike(hashes, ends, low, high):  # copies, mostly
             if at + high - low > fallen.size:
                 fallen, firsts = grown(fallen, at, at + high - low), grown(firsts, at, at + high - low)
                 lengths, keepers = grown(lengths, at, at + high - low), grown(keepers, at, at + high - low)
             for row in range(low + keep_one, high):
-                fallen[at], firsts[at], lengths[at], keepers[at] = row, 0, counts[row], low
+                fallen[at], firsts[at], lengths[at], keepers[at] = row, 0, ends[row + 1] - ends[row], low
                 at += 1
             continue
-        mask = np.uint64(table_size(counts[low:high].sum()) - 1)
-        done = 0
+        base, count = ends[low], ends[high] - ends[low]
+        mask = np.uint64(table_size(count) - 1)
         for row in range(low, high):
-            count = read_tokens(
-                data,
-                offsets[row],
-                offsets[row + 1],
-                bytewise,
-                kinds,
-                folded,
-                quick,
-                gaps,
-                tokens,
-                nowhere,
-                nowhere,
-            )
-            roll_shingles(tokens, count, k, grams)
-            _second_hashes(tokens, count, k, others)
-            for i in range(counts[row]):
-                slot = np.int64(grams[i] & mask)
-                while times[slot] and (left[slot] != grams[i] or right[slot] != others[i]):
-                    slot = np.int64((np.uint64(slot) + np.uint64(1)) & mask)
-                if times[slot] == 0:
-                    left[slot], right[slot], keeper[slot] = grams[i], others[i], done
-                times[slot] += 1
-                slots[done], rows_of[done] = slot, row
-                done += 1
-        done = 0
-        for row in range(low, high):
-            open_run = False
-            for i in range(counts[row]):
-                slot = slots[done]
-                falls = times[slot] > 1 and not (keep_one and keeper[slot] == done)
-                done += 1
-                if not falls:
-                    open_run = False
-                    continue
-                if not open_run:
-                    if at == fallen.size:
-                        fallen, firsts = grown(fallen, at, at + 1), grown(firsts, at, at + 1)
-                        lengths, keepers = grown(lengths, at, at + 1), grown(keepers, at, at + 1)
-                    fallen[at], firsts[at], lengths[at] = row, i, 0
-                    keepers[at] = rows_of[keeper[slot]]
-                    open_run = True
-                    at += 1
-                lengths[at - 1] += 1
-        for i in range(done):
+            rows_of[ends[row] - base : ends[row + 1] - base] = row
+        for i in range(count):
+            slot = np.int64(hashes[base + i, 0] & mask)
+            while times[slot] and not _equal(hashes, base + heads[slot], base + i):
+                slot = np.int64((np.uint64(slot) + np.uint64(1)) & mask)
+            if times[slot] == 0:
+                heads[slot] = i
+            times[slot] += 1
+            slots[i] = slot
+        last = -1  # the row of the stretch that is open
+        for i in range(count):
+            slot, row = slots[i], rows_of[i]
+            if times[slot] < 2 or (keep_one and heads[slot] == i):
+                last = -1
+                continue
+            if row != last:
+                if at == fallen.size:
+                    fallen, firsts = grown(fallen, at, at + 1), grown(firsts, at, at + 1)
+                    lengths, keepers = grown(lengths, at, at + 1), grown(keepers, at, at + 1)
+                fallen[at], firsts[at], lengths[at] = row, base + i - ends[row], 0
+                keepers[at] = rows_of[heads[slot]]
+                last = row
+                at += 1
+            lengths[at - 1] += 1
+        for i in range(count):
             times[slots[i]] = 0
     return fallen[:at].copy(), firsts[:at].copy(), lengths[:at].copy(), keepers[:at].copy()
 

@@ -9,11 +9,12 @@ repeated if its minimizer is. Neighbouring windows mostly share one, so few n-gr
 import numpy as np
 from numba import njit
 
-from stages.kernels.words import bound_words, mix64, roll_shingles, scan_words
+from stages.kernels.words import BASE, bound_words, mix64, roll_shingles, scan_words
 
 _ROOM = 1 << 16
 _NARROW = 128  # grams to a window
 _SALT = np.uint64(0xE7037ED1A0B428DB)
+_OTHER_BASE = np.uint64(0xA0761D6478BD642F)  # odd: of the second hash of a window
 
 
 @njit(cache=True, nogil=True)
@@ -44,16 +45,16 @@ def _find_minima(grams, count, width, queue, minima):
     `queue` holds places of growing grams, each the smallest from there on (Lemire 2006).
     """
     if width <= _NARROW:  # looking again when the smallest leaves is cheaper than a queue
-        best = -1
+        best, least = -1, np.uint64(0)
         for i in range(width - 1, count):
             low = i - width + 1
             if best < low:
-                best = low
+                best, least = low, grams[low]
                 for j in range(low + 1, i + 1):
-                    if grams[j] < grams[best]:
-                        best = j
-            elif grams[i] < grams[best]:
-                best = i
+                    if grams[j] < least:
+                        best, least = j, grams[j]
+            elif grams[i] < least:
+                best, least = i, grams[i]
             minima[low] = best
         return max(0, count - width + 1)
     head = tail = 0
@@ -147,6 +148,24 @@ def first_places(hashes, count, table, first):
 
 
 @njit(cache=True, nogil=True)
+def _hash_windows(tokens, count, k, first, second):
+    """Two hashes of each window of k tokens, which together never meet by chance; the first as of roll_shingles."""
+    power, other_power = np.uint64(1), np.uint64(1)
+    for _ in range(k):
+        power *= BASE
+        other_power *= _OTHER_BASE
+    h = other = np.uint64(0)
+    for i in range(k):
+        h = h * BASE + tokens[i]
+        other = other * _OTHER_BASE + tokens[i]
+    first[0], second[0] = mix64(h), other
+    for i in range(k, count):
+        h = h * BASE + tokens[i] - tokens[i - k] * power
+        other = other * _OTHER_BASE + tokens[i] - tokens[i - k] * other_power
+        first[i - k + 1], second[i - k + 1] = mix64(h), other
+
+
+@njit(cache=True, nogil=True)
 def run_rows(data, offsets, bytewise, kinds, folded, quick, gaps, k, m, wanted, wanted_ends):
     """Runs of neighbouring windows that share a wanted minimizer.
 
@@ -154,23 +173,23 @@ def run_rows(data, offsets, bytewise, kinds, folded, quick, gaps, k, m, wanted, 
     twice in a row, with all its tokens, the first two are told.
 
     Returns:
-        minimizer, row, token of the first window, number of windows, first byte and end byte of all its tokens.
+        minimizer, row, token of the first window, where its windows end; and of each window two hashes, but none
+        bytewise, where as many bytes say the same.
     """
     rows = offsets.size - 1
     keys, owners = np.empty(1024, np.uint64), np.empty(1024, np.int32)
-    places, counts = np.empty(1024, np.int32), np.empty(1024, np.int32)
-    begins, stops = np.empty(1024, np.int64), np.empty(1024, np.int64)
-    at = 0
+    places, stops = np.empty(1024, np.int32), np.empty(1024, np.int64)
+    hashes = np.empty((1024, 2), np.uint64)
+    nowhere = np.empty(0, np.int64)
+    at = told = 0
     for row in range(rows):
         bound = bound_tokens(data, offsets[row], offsets[row + 1], bytewise, kinds, gaps)
         mine = wanted[wanted_ends[row] : wanted_ends[row + 1]]
         if mine.size == 0 or bound < k:
             continue
         tokens, grams = np.empty(bound, np.uint64), np.empty(bound, np.uint64)
-        starts, ends = np.empty(bound, np.int64), np.empty(bound, np.int64)
-        count = read_tokens(
-            data, offsets[row], offsets[row + 1], bytewise, kinds, folded, quick, gaps, tokens, starts, ends
-        )
+        begin, end = offsets[row], offsets[row + 1]
+        count = read_tokens(data, begin, end, bytewise, kinds, folded, quick, gaps, tokens, nowhere, nowhere)
         if count < k:
             continue
         minima = np.empty(count, np.int64)
@@ -195,7 +214,8 @@ def run_rows(data, offsets, bytewise, kinds, folded, quick, gaps, k, m, wanted, 
         values = np.empty(runs, np.uint64)
         for r in range(runs):
             values[r] = grams[minima[firsts[r]]]
-        roll_shingles(tokens, count, k, grams)
+        others = np.empty(windows, np.uint64)
+        _hash_windows(tokens, count, k, grams, others)
         whole = np.empty(runs, np.uint64)  # of all tokens of a run: its first and last window, and how many
         for r in range(runs):
             low, high = firsts[r], firsts[r] + lengths[r] - 1
@@ -205,33 +225,60 @@ def run_rows(data, offsets, bytewise, kinds, folded, quick, gaps, k, m, wanted, 
         seen = np.zeros(runs, np.uint8)
         if at + runs > keys.size:
             keys, owners = grown(keys, at, at + runs), grown(owners, at, at + runs)
-            places, counts = grown(places, at, at + runs), grown(counts, at, at + runs)
-            begins, stops = grown(begins, at, at + runs), grown(stops, at, at + runs)
+            places, stops = grown(places, at, at + runs), grown(stops, at, at + runs)
+        if told + windows > hashes.shape[0] and not bytewise:
+            wider = np.empty((max(2 * hashes.shape[0], told + windows), 2), np.uint64)
+            wider[:told] = hashes[:told]
+            hashes = wider
         for r in range(runs):
             if seen[first[r]] == 2:
                 continue
             seen[first[r]] += 1
-            low = firsts[r]
-            keys[at], owners[at], places[at], counts[at] = values[r], row, low, lengths[r]
-            begins[at], stops[at] = starts[low], ends[low + lengths[r] + k - 2]
+            if not bytewise:
+                for i in range(lengths[r]):
+                    hashes[told + i, 0] = grams[firsts[r] + i]
+                    hashes[told + i, 1] = others[firsts[r] + i]
+            told += lengths[r]
+            keys[at], owners[at], places[at], stops[at] = values[r], row, firsts[r], told
             at += 1
     return (
         keys[:at].copy(),
         owners[:at].copy(),
         places[:at].copy(),
-        counts[:at].copy(),
-        begins[:at].copy(),
         stops[:at].copy(),
+        hashes[: 0 if bytewise else told].copy(),
     )
 
 
 @njit(cache=True, nogil=True)
-def copy_spans(data, begins, stops):
-    """The bytes of some spans one after another, and where each begins."""
+def copy_runs(data, begins, windows, k):
+    """The bytes of runs of windows of k bytes, one run after another, and where each begins."""
     offsets = np.zeros(begins.size + 1, np.int64)
     for i in range(begins.size):
-        offsets[i + 1] = offsets[i] + stops[i] - begins[i]
+        offsets[i + 1] = offsets[i] + windows[i] + k - 1
     out = np.empty(offsets[-1], np.uint8)
     for i in range(begins.size):
-        out[offsets[i] : offsets[i + 1]] = data[begins[i] : stops[i]]
+        out[offsets[i] : offsets[i + 1]] = data[begins[i] : begins[i] + offsets[i + 1] - offsets[i]]
     return out, offsets
+
+
+@njit(cache=True, nogil=True)
+def hash_runs(data, offsets, k):
+    """Where the windows of each run of bytes end, with a 0 before, and two hashes of each: as run_rows tells them."""
+    runs = offsets.size - 1
+    ends = np.zeros(runs + 1, np.int64)
+    longest = 0
+    for i in range(runs):
+        longest = max(longest, offsets[i + 1] - offsets[i])
+        ends[i + 1] = ends[i] + offsets[i + 1] - offsets[i] - k + 1
+    tokens = np.empty(longest, np.uint64)
+    first, second = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
+    hashes = np.empty((ends[runs], 2), np.uint64)
+    for i in range(runs):
+        count = offsets[i + 1] - offsets[i]
+        for j in range(count):
+            tokens[j] = mix64(np.uint64(data[offsets[i] + j]) + _SALT)
+        _hash_windows(tokens, count, k, first, second)
+        for j in range(count - k + 1):
+            hashes[ends[i] + j, 0], hashes[ends[i] + j, 1] = first[j], second[j]
+    return ends, hashes

@@ -20,7 +20,7 @@ from pipeline.schema import ID_HASH, TEXT, URL
 from pipeline.stage import Marks
 from stages.dedup._line_cuts import Cuts, cut_texts, losses_of, name_keepers
 from stages.dedup._line_units import Form, Items, Pieces, Unit, cut_pieces, hosts_of, items_of
-from stages.dedup._policy import CLUSTER_SIZES, SurvivorPolicy, group_starts, hash_halves
+from stages.dedup._policy import CLUSTER_SIZES, SurvivorPolicy, distinct, group_starts, hash_halves
 
 KEEPER = np.int32(-(2**31))  # in `code`: nothing goes, the document keeps what others lose
 MOST = 65_535  # copies of a line in one document that are counted
@@ -180,7 +180,7 @@ class LineDedup(SurvivorPolicy[None]):
         lost = repeated & ~is_first if self.keep == "first" else repeated
         own = repeated & is_first & (copies > 1) & (self.keep == "first")
         docs, items = bucket["doc"].to_numpy(), bucket["item"].to_numpy()
-        keepers = np.unique(docs[repeated & is_first])
+        keepers = distinct(docs[repeated & is_first])
         at = np.flatnonzero(lost | own)
         codes = np.where(lost[at], items[at], ~items[at]).astype(np.int32)
         return pa.table(

@@ -15,6 +15,7 @@ from pipeline.stage import MapStage, Marks
 from stages.dedup._judge_kernels import best_matches
 from stages.dedup._minhash import MinhashParams
 from stages.dedup._minhash_index import META, MinhashIndex, open_index, read_meta
+from stages.dedup._policy import distinct
 from stages.dedup.minhash import SIMILARITIES
 
 EVIDENCE_TYPE = pa.struct([("survivor", pa.string()), ("similarity", pa.float64())])
@@ -146,7 +147,7 @@ def _candidates(
     high = np.minimum(high, low + most)
     spans = high - low
     places = np.repeat(low - np.cumsum(spans) + spans, spans) + np.arange(spans.sum())
-    pairs = np.unique((np.repeat(whose, spans).astype(np.uint64) << np.uint64(32)) | index.docs[places])
+    pairs = distinct((np.repeat(whose, spans).astype(np.uint64) << np.uint64(32)) | index.docs[places])
     owners = (pairs >> np.uint64(32)).astype(np.int64)
     starts = np.searchsorted(owners, np.arange(count + 1))
     starts_capped = np.minimum(np.diff(starts), most)

@@ -1,8 +1,8 @@
 """Cut out spans of text that stand elsewhere in the corpus too, word for word.
 
     round 0: of every document, few n-grams that stand for all its windows of k tokens (minimizers)
-    round 1: the runs of windows whose n-gram stands twice in the corpus meet, as text; all but one of the windows
-             that are equal fall
+    round 1: the runs of windows whose n-gram stands twice in the corpus meet, as hashes (of bytes: as they are); all
+             but one of the windows that are equal fall
     round 2: a document that loses something learns the id of the one that keeps it
 
 Lee, Ippolito, Nystrom, Zhang, Eck, Callison-Burch, Carlini, "Deduplicating Training Data Makes Language Models
@@ -11,6 +11,7 @@ Better", ACL 2022 (ExactSubstr), which needs one suffix array over the corpus; t
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from itertools import pairwise
 from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -21,14 +22,15 @@ from pydantic import Field
 from pipeline.schema import ID_HASH, TEXT
 from pipeline.stage import Marks
 from stages.dedup._cuts import cut_spans
-from stages.dedup._policy import SurvivorPolicy, group_starts, hash_halves, mix_references
+from stages.dedup._policy import SurvivorPolicy, distinct, group_starts, hash_halves, mix_references
 from stages.dedup._substring_judge_kernels import judge_runs, locate_spans
-from stages.dedup._substring_kernels import copy_spans, run_rows, sample_rows
+from stages.dedup._substring_kernels import copy_runs, hash_runs, run_rows, sample_rows
 from stages.kernels.buffers import text_buffers
 from stages.kernels.words import Alphabet, token_alphabet, word_alphabet
 
 SHOWN_SPANS = 20
 SHOWN_BYTES = 400
+PIECE_BYTES = 1 << 20  # of runs of bytes, judged at once
 SPAN_TYPE = pa.struct([("start", pa.int64()), ("end", pa.int64())])
 EVIDENCE_TYPE = pa.struct(
     [
@@ -139,15 +141,17 @@ class SubstringDedup(SurvivorPolicy[None]):
         owners, grams = _column(verdicts, "gram", np.uint64)
         wanted = grams[np.lexsort((grams, owners))]
         ends = np.searchsorted(owners, np.arange(batch.num_rows + 1)).astype(np.int64)
-        keys, rows, places, counts, begins, stops = run_rows(
-            data, offsets, *self._alphabet(), k, m, wanted, ends
-        )
-        texts, text_offsets = copy_spans(data, begins, stops)
-        runs = pa.LargeBinaryArray.from_buffers(
-            pa.large_binary(), len(keys), [None, pa.py_buffer(text_offsets), pa.py_buffer(texts)]
-        )
-        payload = {"place": places, "windows": counts, "text": runs}
-        return pa.table({"key": keys, "row": rows, **payload, **self._policy_of(batch, rows)})
+        keys, rows, places, stops, hashes = run_rows(data, offsets, *self._alphabet(), k, m, wanted, ends)
+        if self.unit == "byte":
+            counts = np.diff(stops, prepend=0)
+            texts, bounds = copy_runs(data, offsets[rows] + places, counts, k)
+            parts = [None, pa.py_buffer(bounds), pa.py_buffer(texts)]
+            windows = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(rows), parts)
+        else:
+            bounds = pa.array(np.append(0, 2 * stops), pa.int64())
+            windows = pa.LargeListArray.from_arrays(bounds, pa.array(hashes.reshape(-1)))
+        payload = {"place": places, "windows": windows, **self._policy_of(batch, rows)}
+        return pa.table({"key": keys, "row": rows, **payload})
 
     def _policy_of(self, batch: pa.RecordBatch, rows: np.ndarray) -> dict[str, pa.Array]:
         """What of the policy sorts windows: fixed-size columns alone, for there are many; ids give way to hashes."""
@@ -168,13 +172,14 @@ class SubstringDedup(SurvivorPolicy[None]):
             return _repeated(bucket)
         docs, places = (np.asarray(bucket[name].to_numpy()) for name in ("doc", "place"))
         starts = group_starts(bucket["key"])
-        data, offsets = text_buffers(bucket["text"])
         one = self.keep == "one"
-        counts = np.asarray(bucket["windows"].to_numpy())
-        fallen, firsts, lengths, keepers = judge_runs(
-            starts, data, offsets, *self._alphabet(), self.length, counts, one
-        )
-        own = np.unique(docs[keepers]) if one else docs[:0]  # who keeps something learns its own reference
+        windows = bucket["windows"].combine_chunks()
+        if self.unit == "byte":
+            fallen, firsts, lengths, keepers = _judge_bytes(starts, *text_buffers(windows), self.length, one)
+        else:
+            hashes, ends = windows.values.to_numpy().reshape(-1, 2), windows.offsets.to_numpy() // 2
+            fallen, firsts, lengths, keepers = judge_runs(starts, hashes, ends, one)
+        own = distinct(docs[keepers]) if one else docs[:0]  # who keeps something learns its own reference
         return pa.table(
             {
                 "doc": np.concatenate([docs[fallen], own]),
@@ -241,6 +246,21 @@ def _repeated(bucket: pa.Table) -> pa.Table:
     starts = group_starts(bucket["key"])
     some = np.repeat(np.diff(starts) > 1, np.diff(starts))
     return pa.table({"doc": docs[some], "gram": keys[some]})
+
+
+def _judge_bytes(
+    starts: np.ndarray, data: np.ndarray, offsets: np.ndarray, k: int, keep_one: bool
+) -> list[np.ndarray]:
+    """judge_runs() of runs of bytes, some groups at a time: hashes take sixteen times the room of what they are of."""
+    piece = offsets[starts] // PIECE_BYTES
+    cuts = [0, *(np.flatnonzero(np.diff(piece[:-1])) + 1).tolist(), len(starts) - 1]
+    judged = []
+    for a, b in pairwise(cuts):
+        low = starts[a]
+        ends, hashes = hash_runs(data, offsets[low : starts[b] + 1], k)
+        fallen, firsts, lengths, keepers = judge_runs(starts[a : b + 1] - low, hashes, ends, keep_one)
+        judged.append((fallen + low, firsts, lengths, keepers + low))
+    return [np.concatenate(parts) for parts in zip(*judged, strict=True)]
 
 
 def _emit_questions(batch: pa.RecordBatch, verdicts: pa.Table) -> pa.Table:

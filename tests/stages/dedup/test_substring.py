@@ -316,3 +316,14 @@ def test_every_option_still_finds_an_obvious_repeat(params):
     span = " ".join(f"s{i}" for i in range(80))
     found = run(SubstringDedup(**params), docs(f"first {span}", f"second {span}"))
     assert sum(span in text and reason is None for text, reason, _ in found.values()) < 2
+
+
+def test_bytes_are_judged_in_pieces_as_they_are_at_once(monkeypatch):
+    rng = random.Random(4)
+    shared = ["".join(rng.choices("abcdef ", k=60)) for _ in range(6)]
+    texts = ["".join(rng.choices("xyz ", k=30)).join(rng.sample(shared, 3)) for _ in range(40)]
+    stage = SubstringDedup(unit="byte", k=20)
+    whole = run(stage, docs(*texts))
+    monkeypatch.setattr("stages.dedup.substring.PIECE_BYTES", 64)
+    assert run(stage, docs(*texts)) == whole
+    assert sum(evidence is not None for _, _, evidence in whole.values()) > 30
