@@ -278,3 +278,14 @@ def test_rare_grams(tmp_path):
     assert found.text_first.tolist() == [0, 1]
     with pytest.raises(ValueError, match="rare_words: 5"):
         rare_matches(pa.array(["x"]), index._replace(rare=None))
+
+
+def test_an_index_of_code_reads_operators_and_case(tmp_path):
+    """Other spacing and lines are the same code; another operator, name or case is not."""
+    code = "def mean_of(values):\n    return sum(values) / len(values) if values else 0.0\n"
+    index = read_index(build_items(tmp_path, [item(question="Write a mean.", solution=code)], tokens="code"))
+    assert found_in("x = 1\n" + code.replace("    ", "\t").replace(" / ", "/"), index)
+    assert found_in(code.replace("values", "Values"), index) == []
+    head, tail = found_in(code.replace("/", "*"), index)
+    assert head == "def mean_of(values):\n    return sum(values)"
+    assert tail == "len(values) if values else 0.0"
