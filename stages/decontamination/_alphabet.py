@@ -4,6 +4,7 @@ Words of `words` are those of `stages/kernels/words.py` (case folded, without pu
 or Thai by itself), and beyond that
 
 - a decimal digit of any script is the ASCII digit (`٤٢`, `४२`, `４２` and `42`);
+- a letter and its capital are one, also where two letters share it (`µ` and `μ`, `ſ` and `s`);
 - a letter with marks is its base letter, composed or not (`é`, `e` + U+0301 and `e`; not `й` and `и` alone: both fold
   to `и`), full-width and half-width forms are the usual ones.
 
@@ -51,6 +52,8 @@ def benchmark_alphabet(tokens: Tokens) -> Alphabet:
     for point in range(0x80, LIMIT):
         if kinds[point] in (PART, SINGLE):
             base = _base_of(chr(point))
+            if tokens == "words":
+                base = _capital_of(base)
             if kinds[base] == kinds[point]:
                 folded[point] = plain.folded[base]
     if tokens == "code":
@@ -70,6 +73,16 @@ def _base_of(char: str) -> int:
     apart = unicodedata.normalize("NFKD", char) if wide else unicodedata.normalize("NFD", char)
     bases = [c for c in apart if ord(c) not in _MARKS]
     return ord(bases[0]) if len(bases) == 1 and ord(bases[0]) < LIMIT else ord(char)
+
+
+def _capital_of(point: int) -> int:
+    """The code point that a letter has in capitals; itself if that is not one.
+
+    >>> [chr(_capital_of(ord(c))) for c in "\u00b5\u03bcsſß"]
+    ['\u039c', '\u039c', 'S', 'S', 'ß']
+    """
+    capital = chr(point).upper()
+    return ord(capital) if len(capital) == 1 and ord(capital) < LIMIT else point
 
 
 def weighed_words(column: pa.Array, tokens: Tokens) -> tuple[HashedWords, np.ndarray]:

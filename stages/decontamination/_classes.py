@@ -69,11 +69,13 @@ class Judge:
 
     def windows(self, row: int, item: int, anchors: list[Anchor]) -> list[Window]:
         """Where answers may stand beside places of a question."""
-        extra = sum(len(choice) + 1 for choice in self.scene.facts(item).choices)
+        facts = self.scene.facts(item)
+        extra = sum(len(choice) + 1 for choice in facts.choices)
+        longest = max((len(run) for run in (*facts.choices, *facts.answers)), default=1)
         found, own = self.scene.stretches, self._group(row, item)
         taken = merge_spans(found.first[own], found.first[own] + found.words[own])
         heads = self.scene.heads(row)
-        return windows_of(self.scene.page(row), anchors, heads, item, taken, extra, self.context_words)
+        return windows_of(self.scene.page(row), anchors, heads, item, taken, extra, self.context_words + longest - 1)
 
     def anchors(self, row: int, item: int) -> list[Anchor]:
         """Where an item's question stands in a row, ascending; where only choices do, the place before the first."""
@@ -85,6 +87,7 @@ class Judge:
         keep = (asked >= np.clip(texts.lead[entry], 1, _ASKED)) & (kind != TextKind.PASSAGE)
         if not keep.any():
             keep[np.flatnonzero(kind == TextKind.CHOICES)[:1]] = True
+        keep = self._outside_outputs(own, asked, keep)
         first = found.first[own][keep]
         end = first + asked[keep]
         missing = np.where(kind == TextKind.ITEM, texts.lead[entry] - found.text_first[own] - asked, 0)[keep]
@@ -93,6 +96,23 @@ class Judge:
         return [
             Anchor(*map(int, place)) for place in zip(first[fresh], end[fresh], missing[fresh], strict=True)
         ]
+
+    def _outside_outputs(self, own: slice, asked: np.ndarray, keep: np.ndarray) -> np.ndarray:
+        """Without places inside longer runs of choices or outputs, which say words of the question again.
+
+        Args:
+            own: the stretches.
+            asked: words of the question that each begins with.
+            keep: which of them are places of the question; where all are inside, they stay.
+        """
+        first, end = self.scene.stretches.first[own], self.scene.stretches.first[own] + self.scene.stretches.words[own]
+        told = first + asked < end
+        spans = np.array(merge_spans((first + asked)[told], end[told]), np.int64).reshape(-1, 2)
+        if not len(spans):
+            return keep
+        low, high = spans[np.maximum(np.searchsorted(spans[:, 0], first, "right") - 1, 0)].T
+        inside = (low <= first) & (first + asked <= high) & (high - low > asked)
+        return keep & ~inside if (keep & ~inside).any() else keep
 
     def around(self, row: int, start: int, end: int) -> Anchor:
         """Words of a row between two bytes, as a place to look around."""
@@ -105,12 +125,15 @@ class Judge:
         return bool((self._kinds(row, item) == TextKind.SHORT).any())
 
     def echoes(self, row: int, item: int) -> bool:
-        """Do all words of outputs found lie among those of inputs, as where a solution repeats its question?"""
+        """Do all words of outputs found lie among those of inputs, as where a solution repeats its question?
+
+        Wrong choices are inputs, but the right one beside them is none that a question repeats.
+        """
         found, texts = self.scene.stretches, self.scene.texts
         own = self._group(row, item)
         entry, first, end = found.entry[own], found.first[own], found.first[own] + found.words[own]
         told = found.outputs[own] > 0
-        listed = self._kinds(row, item) == TextKind.CHOICES
+        listed = (self._kinds(row, item) == TextKind.CHOICES) & (not self.scene.facts(item).right)
         border = first + np.clip(texts.lead[entry] - found.text_first[own], 0, found.words[own])
         inputs = merge_spans(first, np.where(listed, end, border))
         outputs = zip(border[told].tolist(), end[told].tolist(), strict=True)
@@ -184,7 +207,7 @@ def classify(found: Found, judge: Judge, loose: bool = False) -> Classes:
     for k, (row, item) in enumerate(zip(found.row.tolist(), found.item.tolist(), strict=True)):
         asked, told = bool(found.input[k]), bool(found.output[k])
         choosing = bool(judge.scene.facts(item).right)
-        told = told and (choosing or not asked or not judge.echoes(row, item))
+        told = told and not (asked and judge.echoes(row, item))
         if asked and (choosing or not told):
             place = judge.answer(row, item, (int(found.start[k]), int(found.end[k])) if loose else None)
             if place:

@@ -29,6 +29,7 @@ _FILLER_WORDS = (
 _COMMON = "yes no true false none both all neither either valid invalid left right up down ja nein oui non sí"
 MARKED_WITHIN = 8  # words between a marker and the answer's text
 LABEL_WITHIN = 4  # words, all of them fillers, between a marker and a label
+_LOOK = 64  # bytes behind a letter that say whether it is a label
 NEXT_WITHIN = 3  # words between the question and an answer that needs to stand next to it
 BEFORE_WITHIN = 5  # words between an answer that has one word and the question after it
 LONG_ANSWER = 3  # words of an answer that does not stand there by chance
@@ -142,7 +143,8 @@ def find_answer(
 ) -> tuple[int, int] | None:
     """Where an item's answer stands in a window, as words of the page (first, end), if it says so clearly enough.
 
-    `taken` are words of the item's question and passage, which have many an answer in them.
+    `taken` are words of the item's question and passage, which have many an answer in them: what stands there is none,
+    unless it is said again behind a marker.
     """
     behind = page.marks[slice(*np.searchsorted(page.marks, [window.first + 1, window.end]))]
     signs = page.signs[slice(*np.searchsorted(page.signs, [window.first, window.end]))]
@@ -150,7 +152,9 @@ def find_answer(
     places = [
         place
         for place in find_places(page, window, facts.choices if facts.right else facts.answers)
-        if not any(low <= place[0] < high for low, high in taken)
+        if not any(
+            low <= place[0] and place[1] <= high and (low < place[0] or low not in marks) for low, high in taken
+        )
     ]
     if facts.right:
         return _find_right_choice(page, window, facts, _outermost(places), marks, lexicon)
@@ -191,9 +195,11 @@ def _read_mark(
     facts: Facts,
     lexicon: Lexicon,
 ) -> tuple[int, int, int] | None:
-    """Which choice a marker points at, as (first word, end, choice)."""
-    at = mark
+    """Which choice a marker points at, as (first word, end, choice); `a gecko` is a choice rather than label A."""
+    at, texts = mark, {place[0]: place for place in found if place[1] - place[0] > 1}
     while at < min(mark + LABEL_WITHIN, window.end):
+        if at in texts:
+            return texts[at]
         label = lexicon.letters.get(int(page.words[at]))
         if label is not None and label < len(facts.choices) and _is_label(page, at, found):
             return at, at + 1, label
@@ -206,8 +212,8 @@ def _read_mark(
 def _is_label(page: Page, at: int, found: Sequence[tuple[int, int, int]]) -> bool:
     """Is a letter the label of a choice, not an article or a name? It is bracketed, a capital, or stands alone."""
     letter = page.raw[page.starts[at] : page.ends[at]]
-    behind = page.raw[page.ends[at] : page.ends[at] + 3].decode(errors="ignore")
-    if not re.match(r"[ \t]*\w", behind) and not re.match(r"['’]", behind):
+    behind = page.raw[page.ends[at] : page.ends[at] + _LOOK].decode(errors="ignore")
+    if not re.match(r"[^\S\r\n]*\w", behind) and not re.match(r"['’]", behind):
         return True
     if any(first == at + 1 for first, _, _ in found):
         return True

@@ -44,7 +44,7 @@ class TextKind(IntEnum):
     CHOICES = 2  # the same words, then the choices: with labels, and without
     PASSAGE = 3  # what a question is about
     SHORT = 4  # a whole question or passage of fewer than seed_words words
-    ANSWER = 5  # for look-ups: an answer
+    ANSWER = 5  # for look-ups: an answer, or a solution of few words
     CHOICE = 6  # for look-ups: a choice
 
 

@@ -13,6 +13,7 @@ from stages.decontamination._index_kernels import WORD_WEIGHT, text_keys
 
 INPUTS, OUTPUTS = ("passage", "question", "choice"), ("solution", "answer")
 _LABELS = 26
+_SHORTEST_SOLUTION = 3  # words; `return []` stands behind any question
 
 
 class Texts(NamedTuple):
@@ -127,13 +128,14 @@ def _add_item(
     for output in outputs[1:]:
         if output[1] > output[0]:
             builder.add(item, TextKind.OUTPUT, (tail, False), (output, True))
+    short = [s for s in own.get("solution", []) if _SHORTEST_SOLUTION <= s[1] - s[0] < seed_words]
     if choices:
         marked = [span for k, c in enumerate(choices) for span in (*label[k : k + 1], c)]
         builder.add(item, TextKind.CHOICES, (tail, False), *((span, False) for span in marked))
         builder.add(item, TextKind.CHOICES, (tail, False), *((span, False) for span in choices))
     for span in read:
         builder.add(item, TextKind.PASSAGE, (span, False))
-    for span in own.get("answer", []):
+    for span in [*short, *own.get("answer", [])]:  # a solution without a seed is looked for as an answer is
         builder.add(item, TextKind.ANSWER, (span, True))
     for span in choices:
         builder.add(item, TextKind.CHOICE, (span, False))

@@ -21,6 +21,9 @@ def words_of(text: str, tokens: str = "words") -> list[int]:
         ("४२ apples", "42 apples"),
         ("ｶﾅ", "カナ"),
         ("Σίσυφος", "ΣΊΣΥΦΟΣ"),
+        ("10 \u00b5F", "10 \u03bcf"),
+        ("10 \u00b5F", "10 \u00b5F".upper()),
+        ("ſtrange \u03d1", "STRANGE \u03b8"),
         ("rock—paper–scissors", "rock-paper-scissors"),
         ("Janet\u2019s", "Janet's"),
         ("a\u00a0b\u202fc", "a b c"),
@@ -44,6 +47,7 @@ def test_words_of_code():
     assert words_of("x_1+=y[i]", "code") == words_of("x_1 += y [ i ]", "code")
     assert len(words_of("x_1+=y[i]", "code")) == 7
     assert words_of("Name", "code") != words_of("name", "code")
+    assert words_of("\u03bc", "code") != words_of("\u039c", "code")
     assert words_of("a_b", "code") != words_of("a b", "code")
     assert words_of("a + b", "code") != words_of("a - b", "code")
     assert words_of("longer_name_than_eight(x)", "code")[0] != words_of("longer(x)", "code")[0]

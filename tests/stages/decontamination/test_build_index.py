@@ -61,6 +61,7 @@ def test_what_is_written_can_be_read(tmp_path):
         ("OUTPUT", tail, "right"),
         ("CHOICES", f"{tail} A left B right", ""),
         ("CHOICES", f"{tail} left right", ""),
+        ("ANSWER", "", "so be it"),
         ("ANSWER", "", "right"),
         ("CHOICE", "left", ""),
         ("CHOICE", "right", ""),

@@ -25,6 +25,21 @@ LISTED = "A. Venus\nB. Mars\nC. the moon of Mars\nD. Saturn"
 TRUE = "Is it true or false that every even number above two is the sum of two prime numbers, as one guessed?"
 SHORT = "Which planet is called red?"
 RED = "Who wrote it?"
+VIEWS = [
+    "the party that has the power must answer for it, " * 4 + "to the people",
+    "the power of the state is bound by its treaties, " * 4 + "and by custom",
+    "no state has to keep what its own courts reject, " * 4 + "as they may judge",
+]
+VIEW = "Which of these views of the state and its duties do most of the writers of that time hold to be right?"
+HAIR = "What happens to you if you go outdoors in cold weather with wet hair?"
+WET = [
+    f"If you go outdoors in cold weather with wet hair, you {end}"
+    for end in ("may feel cold", "catch a cold", "get ill")
+]
+PREY = "Upon which of these animals is a red-tailed hawk in search of prey most likely to swoop down?"
+ANIMALS = ["an eagle", "a cow", "a gecko", "a deer"]
+OWLS = "On a branch there are three birds. The owl is the second from the left. Which bird is where?"
+CODE = 'def last(number: float) -> float:\n    """Return the part of a number that is behind its decimal point."""\n'
 
 BOTH, ASKED, TOLD = "input_and_output", "input_only", "output_only"
 
@@ -39,6 +54,17 @@ def index(tmp_path_factory):
             item("boolq", "goldbach", question=TRUE, answer="true"),
             item("arc", "short", question=SHORT, choice=["Venus", "Mars", "Saturn"], answer="Mars"),
             item("nq", "author", question=RED, answer=["Astrid Lindgren"]),
+            item("views", "view", question=VIEW, choice=VIEWS, answer=VIEWS[1]),
+            item("truthfulqa", "hair", question=HAIR, choice=WET, answer=WET[0]),
+            item("openbookqa", "prey", question=PREY, choice=ANIMALS, answer="a gecko"),
+            item(
+                "bbh",
+                "owl",
+                question=OWLS,
+                choice=["The owl is the second from the left", "The crow is the second from the left"],
+                answer="The owl is the second from the left",
+            ),
+            item("humaneval", "last", question=CODE, solution="    return number % 1.0\n"),
         ],
     )
 
@@ -136,6 +162,43 @@ def test_a_right_choice_counts_where_it_is_singled_out(index, name):
     assert classes_by_item(index, text).get("planet") == expected
 
 
+def _listed(choices):
+    return "\n".join(f"{'ABCD'[k]}. {choice}" for k, choice in enumerate(choices))
+
+
+def _wide(text):
+    return "".join(chr(ord(c) + 0xFEE0) if c.isascii() and c.isalnum() else c for c in text)
+
+
+PREY_A = f"{PREY}\n{_listed(ANIMALS)}\nAnswer: a gecko"
+SINGLED_OUT = {
+    "an answer of more words than are looked at": ("view", f"{VIEW}\n{_listed(VIEWS)}\nAnswer: {VIEWS[1]}", BOTH),
+    "another long answer": ("view", f"{VIEW}\n{_listed(VIEWS)}\nAnswer: {VIEWS[0]}", ASKED),
+    "a long answer before it": ("view", f"Answer: {VIEWS[1]}\n\n{VIEW}\n{_listed(VIEWS)}", BOTH),
+    "an answer that begins as the question": ("hair", f"{HAIR}\n{_listed(WET)}\nAnswer: {WET[0]}", BOTH),
+    "another one that does": ("hair", f"{HAIR}\n{_listed(WET)}\nAnswer: {WET[1]}", ASKED),
+    "a sentence of the question": ("owl", f"{OWLS}\nAnswer: The owl is the second from the left", BOTH),
+    "the question alone, with that sentence": ("owl", OWLS, ASKED),
+    "an article that looks like a label": ("prey", PREY_A, BOTH),
+    "in full width": ("prey", _wide(PREY_A), BOTH),
+    "in capitals": ("prey", PREY_A.upper(), BOTH),
+    "after no-break spaces": ("prey", PREY_A.replace(" ", "\u00a0"), BOTH),
+    "after many blanks": ("prey", PREY_A.replace(" ", "     "), BOTH),
+    "wrapped behind the article": ("prey", PREY_A.replace("a gecko", "a\n> gecko"), BOTH),
+    "another animal": ("prey", PREY_A.replace("Answer: a gecko", "Answer: a cow"), ASKED),
+    "a label that an article looks like": ("prey", f"{PREY}\n{_listed(ANIMALS)}\nAnswer: A", ASKED),
+    "a label and its text": ("prey", f"{PREY}\n{_listed(ANIMALS)}\nAnswer: C a gecko", BOTH),
+    "a short solution in code": ("last", f"{CODE}\nAnswer:\n    return number % 1.0", BOTH),
+    "another solution in code": ("last", f"{CODE}\nAnswer:\n    return math.modf(number)[0]", ASKED),
+}
+
+
+@pytest.mark.parametrize("name", SINGLED_OUT)
+def test_answers_that_look_like_something_else(index, name):
+    own, text, expected = SINGLED_OUT[name]
+    assert classes_by_item(index, text).get(own) == expected
+
+
 SHORTS = {
     "a line": (SHORT, ASKED),
     "lower case, no mark": (f"{FILLER}\nwhich planet is called red\n{FILLER}", ASKED),
@@ -177,7 +240,7 @@ def test_very_short_questions_never_count_alone(index):
 
 def test_context_words_of_a_short_question(index):
     text = f"Say who wrote it, {'and so on ' * 6} Astrid Lindgren"
-    for words, expected in ((18, {}), (20, {"author": BOTH})):
+    for words, expected in ((18, {}), (19, {"author": BOTH})):  # an answer begins within them
         assert classes_by_item(index, text, definitions=[ShortDefinition(context_words=words)]) == expected
 
 
