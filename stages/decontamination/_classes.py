@@ -75,7 +75,9 @@ class Judge:
         found, own = self.scene.stretches, self._group(row, item)
         taken = merge_spans(found.first[own], found.first[own] + found.words[own])
         heads = self.scene.heads(row)
-        return windows_of(self.scene.page(row), anchors, heads, item, taken, extra, self.context_words + longest - 1)
+        return windows_of(
+            self.scene.page(row), anchors, heads, item, taken, extra, self.context_words + longest - 1
+        )
 
     def anchors(self, row: int, item: int) -> list[Anchor]:
         """Where an item's question stands in a row, ascending; where only choices do, the place before the first."""
@@ -105,7 +107,10 @@ class Judge:
             asked: words of the question that each begins with.
             keep: which of them are places of the question; where all are inside, they stay.
         """
-        first, end = self.scene.stretches.first[own], self.scene.stretches.first[own] + self.scene.stretches.words[own]
+        first, end = (
+            self.scene.stretches.first[own],
+            self.scene.stretches.first[own] + self.scene.stretches.words[own],
+        )
         told = first + asked < end
         spans = np.array(merge_spans((first + asked)[told], end[told]), np.int64).reshape(-1, 2)
         if not len(spans):

@@ -153,7 +153,8 @@ def find_answer(
         place
         for place in find_places(page, window, facts.choices if facts.right else facts.answers)
         if not any(
-            low <= place[0] and place[1] <= high and (low < place[0] or low not in marks) for low, high in taken
+            low <= place[0] and place[1] <= high and (low < place[0] or low not in marks)
+            for low, high in taken
         )
     ]
     if facts.right:

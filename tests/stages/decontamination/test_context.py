@@ -30,7 +30,9 @@ VIEWS = [
     "the power of the state is bound by its treaties, " * 4 + "and by custom",
     "no state has to keep what its own courts reject, " * 4 + "as they may judge",
 ]
-VIEW = "Which of these views of the state and its duties do most of the writers of that time hold to be right?"
+VIEW = (
+    "Which of these views of the state and its duties do most of the writers of that time hold to be right?"
+)
 HAIR = "What happens to you if you go outdoors in cold weather with wet hair?"
 WET = [
     f"If you go outdoors in cold weather with wet hair, you {end}"
@@ -172,7 +174,11 @@ def _wide(text):
 
 PREY_A = f"{PREY}\n{_listed(ANIMALS)}\nAnswer: a gecko"
 SINGLED_OUT = {
-    "an answer of more words than are looked at": ("view", f"{VIEW}\n{_listed(VIEWS)}\nAnswer: {VIEWS[1]}", BOTH),
+    "an answer of more words than are looked at": (
+        "view",
+        f"{VIEW}\n{_listed(VIEWS)}\nAnswer: {VIEWS[1]}",
+        BOTH,
+    ),
     "another long answer": ("view", f"{VIEW}\n{_listed(VIEWS)}\nAnswer: {VIEWS[0]}", ASKED),
     "a long answer before it": ("view", f"Answer: {VIEWS[1]}\n\n{VIEW}\n{_listed(VIEWS)}", BOTH),
     "an answer that begins as the question": ("hair", f"{HAIR}\n{_listed(WET)}\nAnswer: {WET[0]}", BOTH),
