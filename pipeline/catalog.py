@@ -213,10 +213,14 @@ def config_schema() -> dict[str, Any]:
 
 
 def _requalified(value: Any, name: str) -> Any:
-    """A schema whose references point to definitions that carry the stage's name."""
+    """A schema whose references point to definitions that carry the stage's name.
+
+    `discriminator` is OpenAPI's, not JSON Schema's, and would keep the old names.
+    """
     if isinstance(value, dict):
         return {
             k: v.replace("#/$defs/", f"#/$defs/{name}.") if k == "$ref" else _requalified(v, name)
             for k, v in value.items()
+            if k != "discriminator" or not isinstance(v, dict) or "propertyName" not in v
         }
     return [_requalified(v, name) for v in value] if isinstance(value, list) else value

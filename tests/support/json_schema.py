@@ -64,6 +64,9 @@ def _keyword(
     elif keyword == "anyOf":
         if all(faults(value, one, root) for one in wanted):
             yield f"{at}: anyOf"
+    elif keyword == "oneOf":
+        if sum(not faults(value, one, root) for one in wanted) != 1:
+            yield f"{at}: oneOf"
     elif keyword == "allOf":
         for one in wanted:
             yield from _faults(value, one, root, at)

@@ -19,6 +19,7 @@ STAGES = {
     **TOYS,
     "exact_dedup": StageRef("stages.dedup.exact:ExactDedup"),
     "minhash_dedup": StageRef("stages.dedup.minhash:MinhashDedup"),
+    "read_benchmark": StageRef("stages.sources.benchmark:ReadBenchmark"),
     "build_ngram_index": StageRef("stages.decontamination.build_index:BuildNgramIndex"),
     "decontaminate": StageRef("stages.decontamination.decontaminate:Decontaminate"),
 }
@@ -27,7 +28,7 @@ version: 1
 run: {{name: dedup, output: {out}, seed: 3, bucket_bytes: {bucket_bytes}}}
 nodes:
   lines: {{stage: read_lines, params: {{folder: {lines}}}}}
-  evals: {{stage: read_lines, params: {{folder: {evals}}}}}
+  evals: {{stage: read_benchmark, params: {{paths: {evals}, name: made, fields: {{question: q}}}}}}
   index: {{stage: build_ngram_index, inputs: [evals]}}
   near: {{stage: minhash_dedup, inputs: [lines]}}
   exact: {{stage: exact_dedup, inputs: [near]}}
@@ -43,8 +44,7 @@ def test_the_engine_agrees_with_the_exchange_in_memory(tmp_path, bucket_bytes):
     item = prose(20, 77)
     texts = [*corpus(5, 200), f"Some words before {item}", *["a b c"] * 9]
     (tmp_path / "lines").mkdir()
-    (tmp_path / "evals").mkdir()
-    (tmp_path / "evals" / "eval.txt").write_text(item + "\n")
+    (tmp_path / "evals.jsonl").write_text(json.dumps({"q": item}) + "\n")
     documents = []
     for part in range(4):
         mine = texts[part::4]
@@ -53,7 +53,7 @@ def test_the_engine_agrees_with_the_exchange_in_memory(tmp_path, bucket_bytes):
     text = CONFIG.format(
         out=tmp_path / "out",
         lines=tmp_path / "lines",
-        evals=tmp_path / "evals",
+        evals=tmp_path / "evals.jsonl",
         bucket_bytes=bucket_bytes,
     )
     result = run(parse(text, "dedup.yaml"), registry=STAGES, executor=LocalExecutor())
@@ -61,4 +61,4 @@ def test_the_engine_agrees_with_the_exchange_in_memory(tmp_path, bucket_bytes):
     why = [row for folder in folders for row in rows(folder)]
     near = {r["id"]: json.loads(r["evidence"]) for r in why if r["rejected_by"] == "near.near_duplicate"}
     assert near == verdicts(MinhashDedup(), documents, partitions=3)
-    assert Counter(r["rejected_by"] for r in why if r["id"] not in near) == {"clean.contaminated": 1}
+    assert Counter(r["rejected_by"] for r in why if r["id"] not in near) == {"clean.contaminated_input": 1}
