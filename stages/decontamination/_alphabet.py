@@ -6,7 +6,8 @@ or Thai by itself), and beyond that
 - a decimal digit of any script is the ASCII digit (`٤٢`, `४२`, `４２` and `42`);
 - a letter and its capital are one, also where two letters share it (`µ` and `μ`, `ſ` and `s`);
 - a letter with marks is its base letter, composed or not (`é`, `e` + U+0301 and `e`; not `й` and `и` alone: both fold
-  to `и`), full-width and half-width forms are the usual ones.
+  to `и`), full-width, half-width and mathematical forms are the usual ones;
+- an apostrophe parts words, in whatever form (`'`, `’`, `ʼ`).
 
 Words of `code` are written as in source code: case counts, `_` is part of a name, and every operator and bracket is
 a word by itself.
@@ -25,6 +26,7 @@ from stages.kernels.unicode import LIMIT
 from stages.kernels.words import (
     IGNORED,
     PART,
+    SEPARATOR,
     SINGLE,
     Alphabet,
     HashedWords,
@@ -34,12 +36,14 @@ from stages.kernels.words import (
 )
 
 Tokens = Literal["words", "code"]
-WORD_WEIGHT, SIGN_WEIGHT = (
-    2,
-    1,
-)  # half words: two characters of Han, or two operators, weigh as much as a word
+# Half words: two characters of Han, or two operators, weigh as much as a word.
+WORD_WEIGHT, SIGN_WEIGHT = 2, 1
 _MARKS = range(0x0300, 0x0370)  # combining diacritical marks
-_FULL_WIDTH = range(0xFF00, 0xFFF0)
+# Full-width, mathematical, letters such as ℝ.
+_STYLED = (range(0xFF00, 0xFFF0), range(0x1D400, 0x1D800), range(0x2100, 0x2150))
+# Letters to Unicode, but they stand where an apostrophe does.
+_APOSTROPHES = (*range(0x02B9, 0x02BE), 0x02C8, 0x02EE)
+_ZERO_WIDTH_SPACE = 0x200B  # put into words, to break lines or to mark copies; not between words of these scripts
 _LOW_LINE = ord("_")
 
 
@@ -49,6 +53,8 @@ def benchmark_alphabet(tokens: Tokens) -> Alphabet:
     plain = word_alphabet() if tokens == "words" else token_alphabet()
     kinds, folded, quick = plain.kinds.copy(), plain.folded.copy(), plain.quick.copy()
     kinds[_MARKS.start : _MARKS.stop] = IGNORED
+    kinds[_ZERO_WIDTH_SPACE] = IGNORED
+    kinds[list(_APOSTROPHES)] = SEPARATOR
     for point in range(0x80, LIMIT):
         if kinds[point] in (PART, SINGLE):
             base = _base_of(chr(point))
@@ -62,15 +68,15 @@ def benchmark_alphabet(tokens: Tokens) -> Alphabet:
 
 
 def _base_of(char: str) -> int:
-    """The code point that a character is without its marks and width; itself if that is not one.
+    """The code point that a character is without its marks, width and style; itself if that is not one.
 
-    >>> [chr(_base_of(c)) for c in "éＡ٣ガ한"]
-    ['e', 'A', '3', 'ガ', '한']
+    >>> [chr(_base_of(c)) for c in "éＡ٣ガ한𝐛ℝ"]
+    ['e', 'A', '3', 'ガ', '한', 'b', 'R']
     """
     if unicodedata.category(char) == "Nd":
         return ord("0") + unicodedata.decimal(char)
-    wide = ord(char) in _FULL_WIDTH
-    apart = unicodedata.normalize("NFKD", char) if wide else unicodedata.normalize("NFD", char)
+    styled = any(ord(char) in block for block in _STYLED)
+    apart = unicodedata.normalize("NFKD", char) if styled else unicodedata.normalize("NFD", char)
     bases = [c for c in apart if ord(c) not in _MARKS]
     return ord(bases[0]) if len(bases) == 1 and ord(bases[0]) < LIMIT else ord(char)
 

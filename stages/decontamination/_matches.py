@@ -97,10 +97,7 @@ def rare_matches(column: pa.Array, index: BenchmarkIndex) -> RareMatches:
 
 def _as_given(found: np.ndarray, documents: Documents) -> np.ndarray:
     """Matches with bytes of the texts as given."""
-    for row, resolved in documents.resolved.items():
-        own = slice(*np.searchsorted(found[:, 0], [row, row + 1]))
-        found[own, 1] = resolved.starts[found[own, 1]]
-        found[own, 2] = resolved.ends[found[own, 2] - 1]
+    found[:, 1], found[:, 2] = documents.as_given(found[:, 0], found[:, 1], found[:, 2])
     return found
 
 
@@ -116,14 +113,14 @@ def hash_text(text: str, index: BenchmarkIndex) -> np.ndarray:
 
 def locate_words(raw: bytes, index: BenchmarkIndex) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A text's words as the index has them: hashes, first bytes and end bytes in the text as given."""
-    resolved = resolve_text(raw.decode())
+    resolved = resolve_text(raw)
     text = raw if resolved is None else resolved.text
     words = hash_words(
         pa.array([text.decode()], pa.large_string()), benchmark_alphabet(index.tokens), located=True
     )
     if resolved is None or not len(words.hashes):
         return words.hashes, words.starts, words.ends
-    return words.hashes, resolved.starts[words.starts], resolved.ends[words.ends - 1]
+    return words.hashes, resolved.starts(words.starts), resolved.ends(words.ends - 1)
 
 
 def seed_counts_of(matches: Matches, index: BenchmarkIndex, counts: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stages.decontamination._alphabet import Tokens, weighed_words
+from stages.decontamination._documents import open_documents
 from stages.decontamination._index import TextKind
 from stages.decontamination._index_kernels import WORD_WEIGHT, text_keys
 
@@ -88,7 +89,7 @@ def texts_of(parts: pa.Array, tokens: Tokens, seed_words: int, min_short_words: 
     sizes = pc.fill_null(pc.list_value_length(parts), 0).to_numpy(zero_copy_only=False)
     labels = pa.array([chr(ord("A") + k) for k in range(_LABELS)], pa.large_string())
     texts = pa.concat_arrays([pc.struct_field(flat, "text").cast(pa.large_string()), labels])
-    words, weights = weighed_words(texts, tokens)
+    words, weights = weighed_words(open_documents(texts).column, tokens)
     store = _Store(words.hashes, weights, words.offsets)
     names = pc.struct_field(flat, "part").to_pylist()
     label = [store.span(len(names) + k) for k in range(_LABELS)]

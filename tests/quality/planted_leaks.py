@@ -5,11 +5,9 @@ drawn from a seed, so each run plants the same leaks.
 """
 
 import gzip
-import html
 import json
 import random
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +15,7 @@ import pyarrow as pa
 
 from stages.decontamination.build_index import BuildNgramIndex
 from stages.sources.benchmark import ReadBenchmark
+from tests.quality.planted_forms import CHANGES, FORMATS
 from tests.stages.sources.support import batches
 
 SETS: Mapping[str, Mapping[str, Any]] = {
@@ -32,30 +31,10 @@ SETS: Mapping[str, Mapping[str, Any]] = {
 }
 TEXTS = ("nltk_gutenberg", "nltk_state_union", "rust_rfcs_sample", "gesetze_de_sample", "eltec_fra_sample")
 HOST_WORDS = 150  # before and after a leak
+FEW_WORDS = 20  # where every item is planted
 APART_WORDS = 600  # between a question and its answer
 LONG_WORDS = 20_000
 A_KIND = 200  # leaks of each kind
-FORMATS = [
-    "verbatim",
-    "upper",
-    "title",
-    "repunctuated",
-    "wrapped",
-    "tabs_nbsp",
-    "doubled_blanks",
-    "dashes_quotes",
-    "full_width",
-    "nfd",
-    "entities_named",
-    "entities_decimal",
-    "entities_hex",
-    "digits_arabic",
-    "digits_devanagari",
-    "digits_full_width",
-    "markdown_table",
-    "tsv",
-    "long_document",
-]
 
 
 class Item(NamedTuple):
@@ -130,58 +109,6 @@ def rendered(item: Item) -> str:
     return f"Question: {item.question}{choices}\nAnswer: {item.answer}"
 
 
-# --- changes of form: the same words --------------------------------------------------------------------
-
-
-def _translated(text: str, zero: int) -> str:
-    return text.translate({ord("0") + k: zero + k for k in range(10)})
-
-
-def _repunctuated(text: str) -> str:
-    swapped = text.translate(
-        str.maketrans({".": "!", ",": ";", ":": " -", ";": ",", '"': "*", "(": "[", ")": "]"})
-    )
-    return swapped.replace("? ", "?! ")
-
-
-def _full_width(text: str) -> str:
-    return "".join(chr(ord(c) + 0xFEE0) if c.isascii() and c.isalnum() else c for c in text)
-
-
-def _wrapped(text: str) -> str:
-    words = text.split(" ")
-    return "\n> ".join(" ".join(words[k : k + 7]) for k in range(0, len(words), 7))
-
-
-def _hexed(text: str) -> str:
-    return "".join(f"&#x{ord(c):x};" if k % 5 == 0 and c.isalnum() else c for k, c in enumerate(text))
-
-
-CHANGES: Mapping[str, Callable[[str], str]] = {
-    "verbatim": str,
-    "long_document": str,
-    "upper": lambda t: t.upper() if len(t.upper()) == len(t) else t,
-    "title": str.title,
-    "repunctuated": _repunctuated,
-    "wrapped": _wrapped,
-    "tabs_nbsp": lambda t: t.replace(" ", "\u00a0").replace("\n", "\t\n"),
-    "doubled_blanks": lambda t: t.replace(" ", "   "),
-    "dashes_quotes": lambda t: t.replace("-", "\u2014").replace("'", "\u2019").replace('"', "\u201c"),
-    "full_width": _full_width,
-    "nfd": lambda t: unicodedata.normalize("NFD", t),
-    "entities_named": lambda t: html.escape(t).replace(" ", "&nbsp;"),
-    "entities_decimal": lambda t: "".join(
-        f"&#{ord(c)};" if not c.isalnum() and c not in " \n" else c for c in t
-    ),
-    "entities_hex": _hexed,
-    "digits_arabic": lambda t: _translated(t, 0x0660),
-    "digits_devanagari": lambda t: _translated(t, 0x0966),
-    "digits_full_width": lambda t: _translated(t, 0xFF10),
-    "markdown_table": lambda t: "| " + t.replace("\n", " | ") + " |",
-    "tsv": lambda t: t.replace("\n", "\t"),
-}
-
-
 # --- changes of words -----------------------------------------------------------------------------------
 
 
@@ -208,14 +135,20 @@ class Planter:
     """Puts leaks into hosts."""
 
     def __init__(self, hosts: Sequence[str], seed: int) -> None:
-        self.hosts = hosts
+        self.hosts = [host.split() for host in hosts]
+        self.seed = seed
         self.rng = random.Random(seed)
+
+    def begin(self, kind: str) -> random.Random:
+        """Draw anew: what one kind draws depends on no other."""
+        self.rng = random.Random(f"{self.seed} {kind}")
+        return self.rng
 
     def filler(self, words: int) -> str:
         """Words in a row of one or more clean documents."""
         found: list[str] = []
         while len(found) < words:
-            own = self.rng.choice(self.hosts).split()
+            own = self.rng.choice(self.hosts)
             start = self.rng.randrange(max(1, len(own) - words))
             found += own[start : start + words - len(found)]
         return " ".join(found)
@@ -224,24 +157,30 @@ class Planter:
         """A leak between two pieces, as a paragraph of its own."""
         return f"{self.filler(words)}\n\n{leak}\n\n{self.filler(words)}"
 
+    def each_once(self, items: Sequence[Item], kinds: Sequence[str] = FORMATS) -> Iterator[Leak]:
+        """Every item in some form, all forms in turn, between few words."""
+        for k, item in enumerate(items):
+            kind = kinds[k % len(kinds)]
+            yield Leak(kind, item, self.plant(CHANGES[kind](rendered(item)), FEW_WORDS), "input_and_output")
+
     def leaks(self, items: Sequence[Item], count: int = A_KIND) -> Iterator[Leak]:
         """Leaks of every kind."""
         both = "input_and_output"
         for kind in FORMATS:
             few = count // 10 if kind == "long_document" else count
             size = LONG_WORDS // 2 if kind == "long_document" else HOST_WORDS
-            for item in pick([i for i in items if i.outputs], few, self.rng):
+            for item in pick([i for i in items if i.outputs], few, self.begin(kind)):
                 yield Leak(kind, item, self.plant(CHANGES[kind](rendered(item)), size), both)
-        for item in pick(items, count, self.rng):
+        for item in pick(items, count, self.begin("question_only")):
             yield Leak("question_only", item, self.plant(item.question), "input_only")
         with_choices = [i for i in items if i.choices]
-        for item in pick(with_choices, count, self.rng):
+        for item in pick(with_choices, count, self.begin("choices")):
             listed = "\n".join(f"({chr(97 + k)}) {c}" for k, c in enumerate(item.choices))
             yield Leak("question_and_choices", item, self.plant(f"{item.question}\n{listed}"), "input_only")
             plain = "\n".join(f"{k + 1}) {c}" for k, c in enumerate(item.choices))
             yield Leak("other_labels", item, self.plant(f"{item.question}\n{plain}"), "input_only")
         long = [i for i in items if len(i.outputs[0].split() if i.outputs else ()) >= 13]
-        for item in pick(long, count, self.rng):
+        for item in pick(long, count, self.begin("long outputs")):
             output = item.outputs[0]
             yield Leak("answer_only", item, self.plant(output), "output_only")
             yield Leak("adjacent", item, self.plant(f"{item.question} {output}"), both)
@@ -249,10 +188,11 @@ class Planter:
             yield Leak("apart", item, self.plant(f"{item.question}\n\n{between}\n\n{output}"), both)
             yield Leak("apart_reversed", item, self.plant(f"{output}\n\n{between}\n\n{item.question}"), both)
         for percent in (75, 50, 25):
-            for item in pick(items, count, self.rng):
-                leak = _part(item.question, percent / 100)
-                yield Leak(f"truncated_{percent}", item, self.plant(leak), "input_only")
+            kind = f"truncated_{percent}"
+            for item in pick(items, count, self.begin(kind)):
+                yield Leak(kind, item, self.plant(_part(item.question, percent / 100)), "input_only")
         for percent in (2, 5, 10, 20):
-            for item in pick(items, count, self.rng):
+            kind = f"edited_{percent}"
+            for item in pick(items, count, self.begin(kind)):
                 leak = edited(item.question, percent / 100, self.rng)
-                yield Leak(f"edited_{percent}", item, self.plant(leak), "input_only")
+                yield Leak(kind, item, self.plant(leak), "input_only")

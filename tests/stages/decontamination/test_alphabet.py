@@ -24,6 +24,7 @@ def words_of(text: str, tokens: str = "words") -> list[int]:
         ("10 \u00b5F", "10 \u03bcf"),
         ("10 \u00b5F", "10 \u00b5F".upper()),
         ("ſtrange \u03d1", "STRANGE \u03b8"),
+        ("Janet\u02bcs 𝐝𝐮𝐜𝐤𝐬 in ℝ", "janet's ducks in r"),
         ("rock—paper–scissors", "rock-paper-scissors"),
         ("Janet\u2019s", "Janet's"),
         ("a\u00a0b\u202fc", "a b c"),

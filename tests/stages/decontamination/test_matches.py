@@ -289,3 +289,25 @@ def test_an_index_of_code_reads_operators_and_case(tmp_path):
     head, tail = found_in(code.replace("/", "*"), index)
     assert head == "def mean_of(values):\n    return sum(values)"
     assert tail == "len(values) if values else 0.0"
+
+
+MARKUP = "Press Edit &amp; Find &gt; Replace, then <b>Format</b> &gt; Font &amp; Size to \ufb01nd it. Which &quot;tab&quot; opens?"
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        MARKUP,
+        'Press Edit & Find > Replace, then Format > Font & Size to find it. Which "tab" opens?',
+        "<tr><td>Press Edit &#38; Find</td><td>Replace,</td><td>then Format Font Size to <i>find</i> it.</td>"
+        "<td>Which tab opens?</td></tr>",
+    ],
+)
+def test_markup_in_items_and_in_documents_is_read_alike(tmp_path, copy):
+    index = read_index(build_items(tmp_path / "index", [item(question=MARKUP, answer="Size")]))
+    found = find_matches(pa.array([f"é {copy} and more"], pa.large_string()), index)
+    assert found.words.max() == 14
+    k = int(found.words.argmax())
+    raw = f"é {copy}".encode()[found.start[k] : found.end[k]].decode()
+    assert raw.startswith("Press")
+    assert raw.endswith("opens")
