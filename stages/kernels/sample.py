@@ -49,20 +49,36 @@ def lowest(sample: pa.Table, max_bytes: int) -> pa.Table:
     return sample.take(pa.array(order[: int(np.searchsorted(sizes, max_bytes)) + 1]))
 
 
+class PartitionSample:
+    """One partition's part of a sample as it grows; holds up to twice `max_bytes`."""
+
+    def __init__(self, fraction: float, salt: str, max_bytes: int) -> None:
+        self.fraction, self.salt, self.max_bytes = fraction, salt, max_bytes
+        self._kept, self._size = SAMPLE_SCHEMA.empty_table(), 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take what falls into the sample."""
+        found = sample_rows(batch, self.fraction, self.salt)
+        self._kept = pa.concat_tables([self._kept, found])
+        self._size += int(found["size"].to_numpy().sum())
+        if self._size > 2 * self.max_bytes:
+            self._kept = lowest(self._kept, self.max_bytes)
+            self._size = int(self._kept["size"].to_numpy().sum())
+
+    def table(self) -> pa.Table:
+        """SAMPLE_SCHEMA, in order of fraction."""
+        return lowest(self._kept, self.max_bytes)
+
+
 def sample_partition(
     batches: Iterator[pa.RecordBatch], fraction: float, salt: str, max_bytes: int
 ) -> tuple[pa.Table, int]:
     """One partition's part of the sample, and how many rows it was drawn from; holds up to twice max_bytes."""
-    kept, size, rows = SAMPLE_SCHEMA.empty_table(), 0, 0
+    sample, rows = PartitionSample(fraction, salt, max_bytes), 0
     for batch in batches:
         rows += batch.num_rows
-        found = sample_rows(batch, fraction, salt)
-        kept = pa.concat_tables([kept, found])
-        size += int(found["size"].to_numpy().sum())
-        if size > 2 * max_bytes:
-            kept = lowest(kept, max_bytes)
-            size = int(kept["size"].to_numpy().sum())
-    return lowest(kept, max_bytes), rows
+        sample.add(batch)
+    return sample.table(), rows
 
 
 def write_sample(path: Path, sample: pa.Table) -> None:

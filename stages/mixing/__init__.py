@@ -1,0 +1,1 @@
+"""Which documents a training mixture takes, how often, and in which order."""
