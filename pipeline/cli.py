@@ -361,12 +361,20 @@ def add_commands(group: str = "corpusmill.commands") -> None:
     """Add what packages offer beside the engine, such as training a model: entry points, name = function.
 
     A function states its options as typer's do and raises PipelineError for what its user did wrong; its
-    module is loaded with the program, so it imports what it needs when it is called.
+    module is loaded with the program, so it imports what it needs when it is called. A `typer.Typer` adds a
+    command that has commands.
     """
     from importlib.metadata import entry_points
 
     for point in sorted(entry_points(group=group)):
-        app.command(point.name)(_reporting(point.load()))
+        offered = point.load()
+        if not isinstance(offered, typer.Typer):
+            app.command(point.name)(_reporting(offered))
+            continue
+        for command in offered.registered_commands:
+            assert command.callback is not None
+            command.callback = _reporting(command.callback)
+        app.add_typer(offered, name=point.name)
 
 
 def _reporting(command: Callable[..., None]) -> Callable[..., None]:

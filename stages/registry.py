@@ -71,6 +71,9 @@ STAGES: dict[str, StageRef] = {
     "parse_dialogue": StageRef("stages.dialogue.parse:ParseDialogue"),
     "check_dialogue": StageRef("stages.dialogue.check:CheckDialogue"),
     "tokenize_dialogue": StageRef("stages.dialogue.tokenize:TokenizeDialogue"),
+    # mixing
+    "plan_mixture": StageRef("stages.mixing.plan_mixture:PlanMixture"),
+    "mix_documents": StageRef("stages.mixing.mix_documents:MixDocuments"),
     # tokenization and sinks
     "tokenize": StageRef("stages.tokenization.tokenize:Tokenize"),
     "train_tokenizer": StageRef("stages.tokenization.train_tokenizer:TrainTokenizer"),

@@ -43,7 +43,8 @@ _MARKS = range(0x0300, 0x0370)  # combining diacritical marks
 _STYLED = (range(0xFF00, 0xFFF0), range(0x1D400, 0x1D800), range(0x2100, 0x2150))
 # Letters to Unicode, but they stand where an apostrophe does.
 _APOSTROPHES = (*range(0x02B9, 0x02BE), 0x02C8, 0x02EE)
-_ZERO_WIDTH_SPACE = 0x200B  # put into words, to break lines or to mark copies; not between words of these scripts
+# Put into words, to break lines or to mark copies; not between words of scripts that have spaces.
+_ZERO_WIDTH_SPACE = 0x200B
 _LOW_LINE = ord("_")
 
 

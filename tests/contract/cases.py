@@ -37,6 +37,7 @@ from stages.decontamination.count_hits import CountNgramHits
 from stages.dedup.build_bloom import BuildBloomFilter
 from stages.dedup.build_minhash_index import BuildMinhashIndex
 from stages.dedup.train_clusters import TrainClusters
+from stages.mixing.plan_mixture import PlanMixture
 from stages.signals._embed_models import HashingEmbedder
 from stages.signals._machine_reference import load_tables
 from stages.signals.embed import embed_texts
@@ -206,8 +207,22 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"loss": "last_assistant", "max_tokens": 40, "overflow": "truncate_turns"},
         {"loss": "all", "template": "zephyr", "tokenizer": "{root}/tokenizer/tokenizer.json"},
     ],
+    "plan_mixture": [
+        {},
+        {
+            "unit": "documents",
+            "temperature": 2.0,
+            "budget": 5,
+            "max_epochs": 2.5,
+            "scarce": "shrink",
+            "phases": [{"name": "warmup", "share": 0.2}, {"name": "main", "share": 0.8}],
+            "seed": 3,
+        },
+    ],
+    "mix_documents": [{}],
     "tokenize": [{}, {"add_bos": True, "bos_token": "<s>", "min_tokens": 4, "max_tokens": 200}],
-    "train_tokenizer": [{"vocab_size": 300}, {"vocab_size": 280, "sample_fraction": 0.6, "max_bytes": 900}],
+    "train_tokenizer": [{"vocab_size": 300}, {"vocab_size": 280, "sample_fraction": 0.6, "max_bytes": 900},
+        {"model": "unigram", "vocab_size": 400, "digits": "single"}, {"model": "wordpiece", "vocab_size": 400}],
     "write_token_shards": [{}, {"packing": "none", "seq_len": None}, {"seq_len": 7}],
     "write_jsonl": [{}, {"compression": "gz", "columns": ["text", "id"]}, {"compression": "none"}],
     "write_parquet": [{}, {"columns": ["id"], "row_group_rows": 3, "compression": "none"}],
@@ -227,6 +242,7 @@ SIDES: dict[str, dict[str, str]] = {
     "minhash_against": {"index": "minhashes"},
     "bloom_dedup": {"filter": "bloom"},
     "semantic_dedup": {"clusters": "clusters"},
+    "mix_documents": {"mixture": "mixture"},
 }
 
 LAMP = (
@@ -445,6 +461,7 @@ class World:
         lines = BuildBloomFilter(expected_ngrams=5000, n=5, scope="paragraph")
         self.commit(lines, "bloom", plain.slice(0, 2))
         self.commit(TrainClusters(), "clusters", plain)
+        self.commit(PlanMixture(unit="documents", budget=ROWS // 2, scarce="shrink"), "mixture", plain)
         tokenize = Tokenize()
         marks = tokenize.annotate(plain, tokenize.open({"tokenizer": root / "tokenizer"}))
         missing = pa.array([None if k == 3 else k for k in range(ROWS)])  # a row without tokens at all

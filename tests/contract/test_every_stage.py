@@ -65,7 +65,7 @@ LIBRARIES = {
     "bad_words": {"pyahocorasick"},
     "tokenize_dialogue": {"tokenizers", "jinja2"},
     "tokenize": {"tokenizers", "sentencepiece"},
-    "train_tokenizer": {"tokenizers"},
+    "train_tokenizer": {"tokenizers", "sentencepiece"},
     "write_token_shards": {"pyarrow"},
     "write_benchmark_lists": {"orjson"},
     "write_jsonl": {"orjson", "zstandard"},
