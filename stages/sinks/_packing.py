@@ -15,14 +15,14 @@ BATCH_TOKENS = 1 << 20  # a record batch of a shard ends with the row that fills
 
 
 class Docs(NamedTuple):
-    """Tokens of some documents, one after the other."""
+    """Tokens of some documents, one after the other; arrays of tokens may be views of the batch they came in."""
 
     names: pa.Array  # string: the documents' ids
     lengths: np.ndarray  # int64, one a document
     starts: np.ndarray  # int64, one a document: where its first token here begins in its text; -1 unknown
     ids: np.ndarray  # uint32, one a token
-    ends: np.ndarray  # int64, one a token: where it ends in its text, in code points; -1 unknown
-    labels: np.ndarray | None  # int32, one a token
+    ends: np.ndarray  # uint32 or int64, one a token: where it ends in its text, in code points; -1 unknown
+    labels: np.ndarray | None  # int32 or int64, one a token
 
 
 class Pieces(NamedTuple):
@@ -66,24 +66,41 @@ def cut_pieces(lengths: np.ndarray, rows: np.ndarray) -> Pieces:
     Pieces(bounds=array([0, 2, 3, 7]), docs=array([0, 0, 1]), rows=array([0, 1, 1]))
     """
     doc_ends = np.cumsum(lengths, dtype=np.int64)
-    bounds = np.union1d(np.append(doc_ends, 0), rows)
+    bounds = np.sort(np.concatenate([[0], doc_ends, rows]), kind="stable")  # two ascending runs: merged
+    bounds = bounds[np.append(True, bounds[1:] > bounds[:-1])]
     starts = bounds[:-1]
     return Pieces(bounds, np.searchsorted(doc_ends, starts, "right"), np.searchsorted(rows, starts, "right"))
 
 
-def join(parts: Sequence[Docs]) -> Docs:
-    """Several runs of documents as one."""
-    if len(parts) == 1:
-        return parts[0]
-    labels = [part.labels for part in parts if part.labels is not None]
-    return Docs(
-        pa.concat_arrays([part.names for part in parts]),
-        np.concatenate([part.lengths for part in parts]),
-        np.concatenate([part.starts for part in parts]),
-        np.concatenate([part.ids for part in parts]),
-        np.concatenate([part.ends for part in parts]),
-        np.concatenate(labels) if labels else None,
-    )
+def take(held: list[Docs], tokens: int) -> list[Docs]:
+    """Take the first `tokens` tokens off the held documents; nothing is copied."""
+    taken: list[Docs] = []
+    while tokens:
+        size = len(held[0].ids)
+        if size <= tokens:
+            taken.append(held.pop(0))
+            tokens -= size
+        else:
+            head, held[0] = split(held[0], tokens)
+            taken.append(head)
+            tokens = 0
+    return taken
+
+
+def gather(parts: Sequence[np.ndarray], dtype: np.dtype) -> np.ndarray:
+    """Tokens of several runs in one array of this type, in one pass; values are known to fit."""
+    return np.concatenate(parts, dtype=dtype, casting="unsafe")
+
+
+def at_places(parts: Sequence[np.ndarray], places: np.ndarray) -> np.ndarray:
+    """Values at ascending places of several runs that follow each other; int64."""
+    bounds = np.cumsum([0, *map(len, parts)])
+    cuts = np.searchsorted(places, bounds)
+    found = [
+        part[places[first:last] - start]
+        for part, start, first, last in zip(parts, bounds.tolist(), cuts, cuts[1:], strict=False)
+    ]
+    return gather(found, np.dtype(np.int64))
 
 
 def split(docs: Docs, at: int) -> tuple[Docs, Docs]:
@@ -118,41 +135,90 @@ def split(docs: Docs, at: int) -> tuple[Docs, Docs]:
     return head, tail
 
 
-def to_batch(docs: Docs, rows: np.ndarray, schema: pa.Schema) -> pa.RecordBatch:
+def to_batch(parts: Sequence[Docs], rows: np.ndarray, schema: pa.Schema) -> pa.RecordBatch:
     """Rows of a shard.
 
     Args:
-        docs: the tokens of these rows and no others.
+        parts: the tokens of these rows and no others.
         rows: where each row ends.
         schema: shards.format.row_schema.
     """
-    row_offsets = _offsets(np.append(0, rows))
-    pieces = cut_pieces(docs.lengths, rows)
-    starts, ends = pieces.bounds[:-1], pieces.bounds[1:]
-    doc_starts = np.cumsum(docs.lengths) - docs.lengths
-    begins = starts == doc_starts[pieces.docs]
-    span_ends = docs.ends[ends - 1]
-    span_starts = np.where(begins, docs.starts[pieces.docs], docs.ends[starts - 1])
-    tokens = pa.array((ends - starts).astype(np.int32))
-    offsets = _offsets(np.searchsorted(pieces.rows, np.arange(len(rows) + 1)))
-    struct = pa.StructArray.from_arrays(
-        [docs.names.take(pa.array(pieces.docs)), pa.array(span_starts), pa.array(span_ends), tokens],
-        fields=list(PIECE_TYPE),
+    row_offsets = offsets_of(np.append(0, rows))
+    lengths = np.concatenate([part.lengths for part in parts])
+    pieces = cut_pieces(lengths, rows)
+    names = pa.chunked_array([part.names for part in parts], pa.string()).combine_chunks()
+    labels = [part.labels for part in parts if part.labels is not None]
+    return assemble(
+        row_offsets,
+        offsets_of(np.searchsorted(pieces.rows, np.arange(len(rows) + 1))),
+        np.diff(pieces.bounds),
+        names.take(pa.array(pieces.docs)),
+        *_spans(parts, lengths, pieces),
+        gather([part.ids for part in parts], id_type(schema)),
+        gather(labels, np.dtype(np.int32)) if labels else None,
+        schema,
     )
-    ids = pa.array(docs.ids.astype(schema.field("input_ids").type.value_type.to_pandas_dtype()))
+
+
+def assemble(
+    row_offsets: pa.Array,
+    piece_offsets: pa.Array,
+    sizes: np.ndarray,
+    names: pa.Array,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    ids: np.ndarray,
+    labels: np.ndarray | None,
+    schema: pa.Schema,
+) -> pa.RecordBatch:
+    """A record batch of a shard.
+
+    Args:
+        row_offsets: rows + 1, in tokens.
+        piece_offsets: rows + 1, in pieces.
+        sizes: tokens of each piece.
+        names: the document of each.
+        starts: where each begins in its document's text; int64.
+        ends: where it ends.
+        ids: of the schema's type.
+        labels: int32, or None.
+        schema: shards.format.row_schema.
+    """
+    tokens = pa.array(sizes.astype(np.int32))
+    struct = pa.StructArray.from_arrays(
+        [names, pa.array(starts), pa.array(ends), tokens], fields=list(PIECE_TYPE)
+    )
     columns = {
         "input_ids": pa.ListArray.from_arrays(row_offsets, ids),
-        "seq_lengths": pa.ListArray.from_arrays(offsets, tokens),
-        "pieces": pa.ListArray.from_arrays(offsets, struct),
+        "seq_lengths": pa.ListArray.from_arrays(piece_offsets, tokens),
+        "pieces": pa.ListArray.from_arrays(piece_offsets, struct),
     }
     if "labels" in schema.names:
-        columns["labels"] = pa.ListArray.from_arrays(row_offsets, pa.array(docs.labels))
+        columns["labels"] = pa.ListArray.from_arrays(row_offsets, labels)
     return pa.record_batch(
         [columns[name].cast(schema.field(name).type) for name in schema.names], schema=schema
     )
 
 
-def _offsets(positions: np.ndarray) -> pa.Array:
+def id_type(schema: pa.Schema) -> np.dtype:
+    """The type of the ids of a shard."""
+    name: str = str(schema.field("input_ids").type.value_type)
+    return np.dtype(name)
+
+
+def _spans(parts: Sequence[Docs], lengths: np.ndarray, pieces: Pieces) -> tuple[np.ndarray, np.ndarray]:
+    """Where each piece begins and ends in its document's text."""
+    starts = np.concatenate([part.starts for part in parts])[pieces.docs]
+    first = pieces.bounds[:-1]
+    inside = np.flatnonzero(
+        first > (np.cumsum(lengths) - lengths)[pieces.docs]
+    )  # a row cut the document here
+    ends = [part.ends for part in parts]
+    starts[inside] = at_places(ends, first[inside] - 1)
+    return starts, at_places(ends, pieces.bounds[1:] - 1)
+
+
+def offsets_of(positions: np.ndarray) -> pa.Array:
     if int(positions[-1]) > np.iinfo(np.int32).max:
         raise OverflowError(
             f"{int(positions[-1])} tokens in one batch; a document must have fewer than 2**31 tokens"
@@ -176,19 +242,19 @@ def pack(
     for docs in documents:
         held.append(docs)
         waiting += len(docs.ids)
-        if waiting < batch_tokens:
-            continue
-        rest = join(held)
-        while True:
-            rows = row_ends(rest.lengths, seq_len, packing)
-            if packing == "concat" and seq_len is not None and len(rest.ids) % seq_len:
+        while waiting >= batch_tokens:
+            rows = _rows_of(held, seq_len, packing)
+            if packing == "concat" and seq_len is not None and waiting % seq_len:
                 rows = rows[:-1]  # the last is not full yet
             last = int(np.searchsorted(rows, batch_tokens))
             if last >= len(rows):
                 break
-            head, rest = split(rest, int(rows[last]))
-            yield to_batch(head, rows[: last + 1], schema)
-        held, waiting = [rest], len(rest.ids)
+            size = int(rows[last])
+            yield to_batch(take(held, size), rows[: last + 1], schema)
+            waiting -= size
     if waiting:
-        rest = join(held)
-        yield to_batch(rest, row_ends(rest.lengths, seq_len, packing), schema)
+        yield to_batch(held, _rows_of(held, seq_len, packing), schema)
+
+
+def _rows_of(held: Sequence[Docs], seq_len: int | None, packing: str) -> np.ndarray:
+    return row_ends(np.concatenate([docs.lengths for docs in held]), seq_len, packing)
