@@ -167,7 +167,9 @@ def run(
             )
             outcome = driver.run()
         check_run(graph.nodes, outcome.books)
-        return _publish(config, made, name, partitions, outcome, output, time.time() - started)
+        return _publish(
+            config, made, name, partitions, driver.partitions, outcome, output, time.time() - started
+        )
 
 
 @contextmanager
@@ -193,11 +195,23 @@ def _publish(
     made: Plan,
     plan_name: str,
     partitions: Sequence[Partition],
+    worked: Sequence[Partition],
     outcome: Outcome,
     output: Store,
     seconds: float,
 ) -> RunResult:
-    """The run's folder: sinks, report, manifest; LATEST when all of it is there."""
+    """The run's folder: sinks, report, manifest; LATEST when all of it is there.
+
+    Args:
+        config: of the run.
+        made: its plan.
+        plan_name: of the plan in the store.
+        partitions: what sources were cut into; with the plan they name the run.
+        worked: these, and those that nodes made of them.
+        outcome: what was done.
+        output: where the folder is made.
+        seconds: that it took.
+    """
     identifier = run_id(made, partitions)
     for node, unit in outcome.sinks.items():
         record = output.read_json(f"store/{unit_folder(unit)}/commit.json")
@@ -215,7 +229,7 @@ def _publish(
     output.write_json(f"{identifier}/timings.json", build_timings(outcome, seconds))
     output.write_bytes(f"{identifier}/plan.txt", (describe(made) + "\n").encode())
     output.write_json(
-        f"{identifier}/{MANIFEST}", _manifest(config, made, plan_name, partitions, outcome, identifier)
+        f"{identifier}/{MANIFEST}", _manifest(config, made, plan_name, worked, outcome, identifier)
     )
     _render(output, identifier, report)
     output.write_bytes(LATEST, f"{identifier}\n".encode())
@@ -262,6 +276,12 @@ class OpenRun:
     output: Store
     identifier: str
     manifest: dict[str, Any]
+
+    @property
+    def arranging(self) -> set[str]:
+        """Nodes that put rows into partitions of their own."""
+        nodes = self.manifest["config"]["nodes"]
+        return {source for _, source, *_ in self.manifest["partitions"] if nodes[source].get("inputs")}
 
     def units(self, level: int | None = None) -> list[tuple[int, int, str]]:
         """(level, partition, folder of the unit in the output)."""

@@ -200,14 +200,24 @@ def check_run(nodes: Mapping[str, Node], books: Books) -> None:
         BooksError: the books do not balance.
     """
     check_unit(books, "the whole run")
-    for node, sources in books.data["nodes"].items():
-        for source, a in sources.items():
+    for node, accounts in books.data["nodes"].items():
+        for source, a in _exchanged(nodes[node], accounts).items():
             if a["gathered"] != a["resumed"]:
                 raise BooksError(
                     f"node '{node}', source '{source}': {a['gathered']} rows were gathered, but {a['resumed']} came "
                     "back from the exchange; this is a defect, please report it"
                 )
     check_flow(nodes, books)
+
+
+def _exchanged(node: Node, accounts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A node's accounts as far as rows that it put away must come back under the same source.
+
+    An arranging node takes the rows of all sources back under its own name.
+    """
+    if node.kind != "arrange":
+        return accounts
+    return {"(all)": {k: sum(a[k] for a in accounts.values()) for k in ("gathered", "resumed")}}
 
 
 def rows_out(account: Mapping[str, Any], port: str) -> int:

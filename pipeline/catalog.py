@@ -37,7 +37,7 @@ def list_stages() -> str:
             )
             continue
         kinds.setdefault(kind_of(cls), []).append(f"  {name:<22} {first_sentence(cls)}")
-    order = ("source", "map", "expand", "global", "sink", "not installed")
+    order = ("source", "map", "expand", "global", "arrange", "sink", "not installed")
     blocks = [f"{kind}\n" + "\n".join(kinds[kind]) for kind in order if kind in kinds]
     return "\n\n".join(blocks) + "\n\ncorpusmill stages NAME explains one."
 

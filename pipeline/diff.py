@@ -92,13 +92,18 @@ def diff_inputs(a: Sequence[Sequence[Any]], b: Sequence[Sequence[Any]]) -> dict[
     }
 
 
+def _read_partitions(run: OpenRun) -> list[Sequence[Any]]:
+    """Partitions that were read, not those that nodes made of them."""
+    return [partition for partition in run.manifest["partitions"] if partition[1] not in run.arranging]
+
+
 def diff_runs(first: OpenRun, second: OpenRun) -> dict[str, Any]:
     """All that differs between two finished runs, as plain JSON."""
     return {
         "a": first.identifier,
         "b": second.identifier,
         "config": diff_configs(first.manifest["config"], second.manifest["config"]),
-        "inputs": diff_inputs(first.manifest["partitions"], second.manifest["partitions"]),
+        "inputs": diff_inputs(*map(_read_partitions, (first, second))),
         "versions": diff_configs(first.manifest["versions"], second.manifest["versions"]),
         "counts": diff_reports(first.read_json("report.json"), second.read_json("report.json")),
     }

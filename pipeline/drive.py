@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from pipeline.arrange import split_name
 from pipeline.checkpoint import committed, timing_of, unit_folder
 from pipeline.desk import Desk, Outcome, Progress
 from pipeline.errors import ConfigError, SourceBrake, TooManyErrors
@@ -64,7 +65,7 @@ class Driver:
         progress: Progress,
         stop: Callable[[], bool],
     ) -> None:
-        self.plan, self.partitions, self.store = plan, partitions, store
+        self.plan, self.partitions, self.store = plan, list(partitions), store
         self.desk = Desk(plan, plan_name, store, executor, progress, stop)
         self._units: dict[tuple[int, int], str] = {}  # (level, partition) -> address
         self._files: dict[tuple[int, int], frozenset[str]] = {}
@@ -87,10 +88,12 @@ class Driver:
             for step in level.steps:
                 if step.action == "gather":
                     self._exchange(step.node, level.index, emitted.get(step.node, []))
+                elif step.action == "place":
+                    self._arrange(step.node, level.index)
             for step in level.steps:
                 if step.action == "write":
                     self._finish_node(step.node, level.index, "commit")
-                elif step.action != "gather" and self.plan.graph.side_readers(step.node):
+                elif step.action not in ("gather", "place") and self.plan.graph.side_readers(step.node):
                     self._finish_node(step.node, level.index, "collect")
         return self.desk.outcome
 
@@ -123,7 +126,9 @@ class Driver:
                 done = Done(old["address"], True, light(old), timing_of(self.store, old["address"]))
                 self.desk.note(task, done)
                 record(partition, done)
-        names = ", ".join(s.node for s in self.plan.levels[level].steps if s.action != "gather")
+        names = ", ".join(
+            s.node for s in self.plan.levels[level].steps if s.action not in ("gather", "place")
+        )
         for index, done in self.desk.map(f"level {level}: {names}", [t for _, t in todo]):
             record(todo[index][0], done)
         return emitted
@@ -138,7 +143,7 @@ class Driver:
             made = (self.plan.stored[entry], partition.number)
             if made in self._units and entry.file in self._files[made]:
                 parents[f"{entry.node}.{entry.port}"] = self._units[made]
-        reads = any(s.action == "read" for s in steps)
+        reads = any(s.action in ("read", "arrange") for s in steps)
         if not parents and not reads:
             return None
         return {
@@ -188,7 +193,7 @@ class Driver:
         Raises:
             SourceBrake: with the share and the reasons.
         """
-        for name in (s.node for s in level.steps if s.action != "gather"):
+        for name in (s.node for s in level.steps if s.action not in ("gather", "place")):
             limit = self.plan.graph.nodes[name].max_source_loss
             if limit is None:
                 continue
@@ -226,6 +231,24 @@ class Driver:
         self._verdicts[name] = exchange.run(emitted)
         for number, failed in exchange.failed.items():
             self._failed.setdefault((name, number), []).extend(failed)
+
+    def _arrange(self, name: str, level: int) -> None:
+        """Cut what an arranging node had put away into partitions of its own."""
+        file = Entry(name, "in").file
+        units = [
+            self._units[level, p.number]
+            for p in self.partitions
+            if file in self._files.get((level, p.number), ())
+        ]
+        if not units:
+            return
+        task = self.desk.task("bounds", node=name, listing=self.desk.listing({"units": units}))
+        for _, done in self.desk.map(f"{name}: bounds", [task]):
+            first = len(self.partitions)
+            self.partitions += [
+                Partition(first + part, name, split_name(part), split_name(part), done.address)
+                for part in range(done.record["parts"])
+            ]
 
     # --- whole nodes ------------------------------------------------------------------------------
 

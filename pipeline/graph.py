@@ -10,15 +10,16 @@ import pyarrow as pa
 from pipeline.config import Config, EdgeConfig, Problem, did_you_mean, validate
 from pipeline.registry import load_class
 from pipeline.schema import EVIDENCE, IDENTITY, REJECTED_BY
-from pipeline.stage import ExpandStage, GlobalStage, MapStage, Sink, Source, Stage, StageRef
+from pipeline.stage import ArrangeStage, ExpandStage, GlobalStage, MapStage, Sink, Source, Stage, StageRef
 
-Kind = Literal["source", "map", "expand", "global", "sink"]
+Kind = Literal["source", "map", "expand", "global", "arrange", "sink"]
 PORTS = ("kept", "rejected")
 _KINDS: tuple[tuple[type[Stage[Any]], Kind], ...] = (
     (Source, "source"),
     (MapStage, "map"),
     (ExpandStage, "expand"),
     (GlobalStage, "global"),
+    (ArrangeStage, "arrange"),
     (Sink, "sink"),
 )
 
@@ -51,7 +52,7 @@ class Node:
 
     @property
     def kind(self) -> Kind:
-        """Which of the five kinds its stage is."""
+        """Which of the six kinds its stage is."""
         return kind_of(type(self.stage))
 
 
@@ -91,12 +92,16 @@ class Graph:
 
     @cached_property
     def reach(self) -> Mapping[str, frozenset[str]]:
-        """For each source node, itself and every node that its rows can come to."""
+        """For each source node, itself and every node that its rows can come to in their partitions.
+
+        A node that arranges rows is the end of that, and the source of partitions of its own.
+        """
+        arranging = {n.name for n in self.nodes.values() if n.kind == "arrange"}
         result = {}
-        for source in (n.name for n in self.nodes.values() if n.kind == "source"):
+        for source in (n.name for n in self.nodes.values() if n.kind in ("source", "arrange")):
             reached = {source}
             for name in self.order:
-                if any(e.node in reached for e in self.nodes[name].inputs):
+                if any(e.node in reached - (arranging - {source}) for e in self.nodes[name].inputs):
                     reached.add(name)
             result[source] = frozenset(reached)
         return result

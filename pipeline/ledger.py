@@ -74,6 +74,12 @@ class Ledger:
         """It took them back."""
         self._add(node, "resumed", batch.num_rows)
 
+    def arranged(self, node: Node, batch: pa.RecordBatch) -> None:
+        """An arranging node took rows into this partition; where they were, another unit counted them."""
+        self._add(node, "resumed", batch.num_rows)
+        self._add(node, "passed", batch.num_rows)
+        self._fates.add(batch.column("id"), node.name, "arranged")
+
     # --- what becomes of them -------------------------------------------------------------------------
 
     def leaked(self, node: Node, batch: pa.RecordBatch, leaks: pa.Array) -> None:

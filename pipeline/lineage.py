@@ -2,7 +2,8 @@
 
 Each unit writes `fates.arrow`; together they answer `corpusmill trace` for any document id, source record or
 piece of a shard. Events: read, found (benchmark items in it), rejected, marked (a verdict that `annotate_only` or
-the audit overruled), edited, expanded (a new document; `parent` is set), failed, written.
+the audit overruled), edited, expanded (a new document; `parent` is set), arranged (it came into another partition),
+failed, written.
 """
 
 from collections import Counter

@@ -4,7 +4,8 @@ A node's level is the number of cuts before it. A cut is either a *barrier*, whe
 come so far (a Global stage, a `side:` input), or a *checkpoint*, where a costly output is stored so that a
 later change does not redo it. All nodes of a level run in one task for each partition, in memory; what only a
 later level reads is stored. A Global node takes part in two levels: the one before it *gathers* its input
-(stores it, emits to the exchange), its own begins with that stored input and the verdicts.
+(stores it, emits to the exchange), its own begins with that stored input and the verdicts. So does a node that
+arranges rows: the one before it *places* them (stores them sorted), its own begins in new partitions.
 """
 
 from collections.abc import Mapping
@@ -17,12 +18,14 @@ from pipeline.fingerprint import address, node_fingerprint
 from pipeline.graph import Edge, Graph, Node
 from pipeline.stage import NoReason
 
-Action = Literal["read", "annotate", "expand", "gather", "verdict", "write"]
+Action = Literal["read", "annotate", "expand", "gather", "verdict", "place", "arrange", "write"]
+_BEFORE: Mapping[str, Action] = {"global": "gather", "arrange": "place"}  # in the level before a node's own
 _ACTIONS: Mapping[str, Action] = {
     "source": "read",
     "map": "annotate",
     "expand": "expand",
     "global": "verdict",
+    "arrange": "arrange",
     "sink": "write",
 }
 
@@ -73,7 +76,7 @@ class Plan:
             cuts = [self._after(levels, e.node) for e in node.inputs]
             cuts += [levels[side][1] + 1 for side in node.side.values()]
             start = max(cuts, default=0)
-            levels[name] = (start, start + 1 if node.kind == "global" else start)
+            levels[name] = (start, start + 1 if node.kind in _BEFORE else start)
         return levels
 
     def _after(self, levels: Mapping[str, tuple[int, int]], name: str) -> int:
@@ -85,7 +88,7 @@ class Plan:
         found: dict[Entry, int] = {}
         for node in self.graph.nodes.values():
             start, end = self.placed[node.name]
-            if node.kind == "global":
+            if node.kind in _BEFORE:
                 found[Entry(node.name, "in")] = start
             for reader, edge in self.graph.readers(node.name):
                 if self.placed[reader.name][0] > end:
@@ -115,8 +118,8 @@ class Plan:
             if node.kind == "global" and end == index:
                 entries[Entry(name, "in")] = None
             if start == index:
-                if node.kind == "global":
-                    steps.append(Step(name, "gather"))
+                if node.kind in _BEFORE:
+                    steps.append(Step(name, _BEFORE[node.kind]))
                 entries |= dict.fromkeys(self.entry(e) for e in node.inputs if self.placed[e.node][1] < index)
         stores = tuple(entry for entry, level in self.stored.items() if level == index)
         return Level(index, tuple(steps), stores, tuple(entries), tuple(self._why(index)))
@@ -132,6 +135,8 @@ class Plan:
                 rounds = type(node.stage).rounds  # type: ignore[attr-defined]
                 often = "an exchange" if rounds == 1 else f"{rounds} exchanges"
                 reasons.append(f"{name} ({node.stage_name}) compares all documents: {often}")
+            if node.kind == "arrange" and end == index:
+                reasons.append(f"{name} ({node.stage_name}) puts all documents in one order")
             if start != index:
                 continue
             reasons += [
@@ -152,9 +157,15 @@ class Plan:
         return Entry(edge.node, edge.port)
 
     def steps_for(self, level: int, source: str) -> tuple[Step, ...]:
-        """Those steps of a level that a source's rows can reach."""
+        """Those steps of a level that a source's rows can reach, or the rows that a node arranged."""
         reach = self.graph.reach[source]
-        return tuple(s for s in self.levels[level].steps if s.node in reach)
+        return tuple(
+            step
+            for step in self.levels[level].steps
+            if step.node in reach
+            and not (step.action == "arrange" and step.node != source)
+            and not (step.action == "place" and step.node == source)
+        )
 
     @cached_property
     def fingerprints(self) -> Mapping[str, str]:
@@ -190,10 +201,11 @@ def describe(plan: Plan) -> str:
         for step in level.steps:
             node = plan.graph.nodes[step.node]
             inputs = ", ".join(str(e) for e in node.inputs)
-            verb = "gather for " if step.action == "gather" else ""
-            arrow = f" <- {inputs}" if inputs and step.action != "verdict" else ""
+            before = step.action in _BEFORE.values()
+            verb = f"{step.action} for " if before else ""
+            arrow = f" <- {inputs}" if inputs and step.action not in ("verdict", "arrange") else ""
             lines.append(f"    {verb}{step.node} ({node.stage_name}){arrow}")
-            if step.action != "gather":
+            if not before:
                 lines += [f"        {line}" for line in node.stage.describe()]
         kept = [e for e in level.stores if e.port != "rejected"]
         if kept:

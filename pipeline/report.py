@@ -93,7 +93,9 @@ def total(accounts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def out_of(node: Mapping[str, Any], account: Mapping[str, Any]) -> int:
-    """Documents that a node gave on: what a sink wrote, what any other kept."""
+    """Documents that a node gave on: what a sink wrote, what an arranging node took, what any other kept."""
+    if node["kind"] == "arrange":
+        return int(account["gathered"] or account["kept"])
     return int(account["written"] if node["kind"] == "sink" else account["kept"])
 
 

@@ -6,6 +6,7 @@ Tasks are small and plain (names, addresses, numbers): data never passes through
     emit     round 1.. of a Global node, one partition -> emitted rows
     reduce   a range of buckets of one round           -> verdicts
     resolve  some reductions merged                    -> verdicts
+    bounds   where the partitions begin that an arranging node makes
     star     a range of linked documents, one step     -> links for the next step, or verdicts
     commit   a sink's files of all partitions          -> its manifest
     collect  a node's stored rows of all partitions    -> one folder, for a side input
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import exchange
+from pipeline.arrange import bounds
 from pipeline.checkpoint import commit, committed, timing_of, unit_folder
 from pipeline.errors import PipelineError
 from pipeline.fingerprint import address
@@ -95,7 +97,16 @@ def _level(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
             for key, parent in args["parents"].items()
         }
         failed = {node: [Failure(*f) for f in found] for node, found in args["failed"].items()}
-        given = UnitInput(args["level"], args["source"], args["split"], stored, verdicts, failed, resources)
+        given = UnitInput(
+            args["level"],
+            args["source"],
+            args["split"],
+            stored,
+            verdicts,
+            failed,
+            resources,
+            args["digest"],
+        )
         with Journal(store, where) as journal:
             unit = LevelUnit(plan, given, store, scratch, Guard(journal, plan.run.watchdog_s, task.hard))
             unit.run()
@@ -118,6 +129,7 @@ _KINDS: Mapping[str, Callable[[Store, Loaded, Task], tuple[str, Run]]] = {
     "emit": emit,
     "reduce": reduce,
     "resolve": resolve,
+    "bounds": bounds,
     "star": star,
     "commit": commit_sink,
     "collect": collect,

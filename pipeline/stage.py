@@ -4,6 +4,7 @@ A stage is a pure function with declared columns: its YAML params are its fields
 and it never counts, drops or writes by itself. The engine keeps the books from what a stage returns.
 
     Source ── read ──▶ Map ── annotate ──▶ Expand ── expand ──▶ Global ── emit/reduce/resolve, annotate ──▶ Sink
+                                                               Arrange ── place ──▶ new partitions
 
 What every kind shares: `reads()` and `writes()` are Arrow schemas that the engine checks before any data is
 read and again on each batch; `resources()` are the files whose bytes enter the fingerprint; `open()` loads
@@ -71,7 +72,7 @@ class ShardInfo(NamedTuple):
 
 
 class Stage(BaseModel, Generic[R]):
-    """What every kind of stage has. Subclass one of the five kinds below, not this."""
+    """What every kind of stage has. Subclass one of the six kinds below, not this."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -219,6 +220,22 @@ class GlobalStage(Stage[R]):
         missing where none of these rounds said anything.
         """
         raise NotImplementedError
+
+
+class ArrangeStage(Stage[R]):
+    """Puts all documents in one order and cuts it into new partitions; it looks at each row alone.
+
+    The engine sorts by what `place` says, ascending, and equal places by the hash of the document's id. No row is
+    changed or lost. The books of what follows are kept under this node's name, as rows of all sources are mixed.
+    """
+
+    def place(self, batch: pa.RecordBatch, resource: R) -> pa.RecordBatch:
+        """Where rows belong: columns of uint64 without null, the first of which counts most; one row a row."""
+        raise NotImplementedError
+
+    def parts(self) -> int | None:
+        """How many partitions to cut; None: as many as brought rows."""
+        return None
 
 
 class Sink(Stage[R]):

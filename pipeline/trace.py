@@ -1,14 +1,14 @@
 """What became of a document, and where a piece of a shard came from: `corpusmill trace RUN WHAT`.
 
-A document stays in the partition of its source's split from beginning to end, so all its fates stand in the
-units of that partition. The first pass looks for the document's id, split by split, the likeliest split first;
-the second reads that partition's fates only.
+A document stays in the partition of its source's split until a node arranges all rows anew, so its fates stand in
+the units of that partition, and of one more for each such node. The first pass looks for the document's id, split by
+split, the likeliest split first; the second reads the fates of the partitions that it was in.
 """
 
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -222,8 +222,8 @@ def _by_url(run: OpenRun, url: str) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
-def _folders(run: OpenRun, partition: int) -> list[str]:
-    return [folder for _, number, folder in sorted(run.units()) if number == partition]
+def _folders(run: OpenRun, *partitions: int) -> list[str]:
+    return [folder for _, number, folder in sorted(run.units()) if number in partitions]
 
 
 @contextmanager
@@ -252,7 +252,7 @@ def tell(run: OpenRun, name: str, partition: int, hops: int = HOPS) -> Story:
     story = Story(name, source, split, parents.get(name), [i for i, p in parents.items() if p == name])
     for ancestor in reversed(line):
         story.events += [_event(row) for row in rows if row["id"] == ancestor]
-    story.places = _places(run, name, partition)
+    story.places = [place for home in homes(run, {name}, partition) for place in _places(run, name, home)]
     fall = _fall(story)
     if fall is not None and hops > 0:
         story.survivor = _survivor(run, fall[1], hops - 1)
@@ -309,7 +309,7 @@ def _fates(run: OpenRun, name: str, partition: int) -> list[dict[str, Any]]:
     while True:
         names = pa.array(sorted(wanted), pa.string())
         rows = []
-        for folder in _folders(run, partition):
+        for folder in _folders(run, *homes(run, wanted, partition)):
             with _opened(run, f"{folder}/{FATES_FILE}") as table:
                 mask = pc.or_(
                     pc.is_in(table["id"], names), pc.fill_null(pc.equal(table["parent"], name), False)
@@ -319,6 +319,20 @@ def _fates(run: OpenRun, name: str, partition: int) -> list[dict[str, Any]]:
         if more == wanted:
             return rows
         wanted = more
+
+
+def homes(run: OpenRun, names: Collection[str], first: int) -> list[int]:
+    """Partitions that documents were in: the first one, and others where nodes arrange rows."""
+    if not run.arranging:
+        return [first]
+    wanted = pa.array(sorted(names), pa.string())
+    found = {first}
+    for _, number, folder in run.units():
+        if number not in found:
+            with _opened(run, f"{folder}/{FATES_FILE}", ["id"]) as table:
+                if pc.any(pc.is_in(table["id"], wanted)).as_py():
+                    found.add(number)
+    return sorted(found)
 
 
 def _event(row: Mapping[str, Any]) -> Event:

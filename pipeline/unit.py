@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import contract, exchange
+from pipeline.arrange import Placing, arranged_rows, check_places
 from pipeline.books import check_unit
 from pipeline.checkpoint import file_written
 from pipeline.errors import StageError
@@ -31,6 +32,8 @@ from pipeline.schema import CONTAMINATION, EVIDENCE, REJECTED_BY, hash_fractions
 from pipeline.spool import Spool
 from pipeline.stage import Damage, Marks
 
+_ENTRIES = ("read", "verdict", "arrange")  # actions that bring rows into a unit by themselves
+
 
 class UnitInput(NamedTuple):
     """What a level unit starts from."""
@@ -44,6 +47,7 @@ class UnitInput(NamedTuple):
         str, Sequence[Failure]
     ]  # their rows that failed in a later round, by row of the partition
     resources: Callable[[str], Any]  # opened resource of a node
+    digest: str = ""  # of the partition's input; where rows were arranged, the unit that says how
 
 
 class LevelUnit:
@@ -72,7 +76,7 @@ class LevelUnit:
         return {
             step.node: [e for e in self.nodes[step.node].inputs if e.node in reach]
             for step in self.steps
-            if step.action not in ("read", "verdict")
+            if step.action not in _ENTRIES
         }
 
     def _stores(self, entry: Entry) -> bool:
@@ -94,6 +98,8 @@ class LevelUnit:
                 self._read(self.nodes[step.node])
             elif step.action == "verdict":
                 self._verdict(self.nodes[step.node])
+            elif step.action == "arrange":
+                self._arrange(self.nodes[step.node])
         for entry in self.plan.levels[self.given.level].entries:
             if entry.port != "in" and entry in self.given.stored:
                 self._replay(entry)
@@ -116,7 +122,7 @@ class LevelUnit:
             self._writer(entry, batch.schema).write(batch)
         for step in self.steps:
             for place, edge in enumerate(self._edges.get(step.node, ())):
-                if (edge.node, edge.port) == (node, port) and step.action not in ("read", "verdict"):
+                if (edge.node, edge.port) == (node, port) and step.action not in _ENTRIES:
                     self._receive(step, place, edge, batch)
 
     def _writer(self, entry: Entry, schema: pa.Schema) -> TableWriter:
@@ -133,7 +139,7 @@ class LevelUnit:
         if batch.num_rows == 0:
             return
         self.ledger.came(self.nodes[step.node], batch)
-        if step.action == "write" or len(self._edges[step.node]) > 1:
+        if step.action in ("write", "place") or len(self._edges[step.node]) > 1:
             path = self.scratch / f"{step.node}.{place}.spool"
             self._spools.setdefault((step.node, place), Spool(path)).add(batch)
         else:
@@ -144,6 +150,9 @@ class LevelUnit:
         waiting = [self._spools[key] for key in sorted(self._spools) if key[0] == step.node]
         if step.action == "write":
             self._write(self.nodes[step.node], waiting)
+            return
+        if step.action == "place":
+            self._place(self.nodes[step.node], waiting)
             return
         for spool in waiting:
             for batch in spool:
@@ -183,6 +192,37 @@ class LevelUnit:
             for batch in bounded(iter([item]), self.plan.run.batch_rows, self.plan.run.batch_bytes):
                 self.ledger.read(node, batch)
                 self._keep(node, batch)
+
+    # --- arranging ------------------------------------------------------------------------------
+
+    def _place(self, node: Node, waiting: list[Spool]) -> None:
+        """Put rows away in the order of an arranging node."""
+        resource = self.given.resources(node.name)
+        stage: Any = node.stage
+        placing = Placing(node.name, self.scratch, self.plan.run)
+
+        def call(part: pa.RecordBatch, _: int) -> pa.RecordBatch:
+            with self._timed(node.name):
+                placed = stage.place(part, resource)
+            check_places(node.name, placed, part.num_rows)
+            return placed
+
+        for batch in (batch for spool in waiting for batch in spool):
+            for _, part, placed in self._isolated(node, batch, call):
+                placing.add(part, placed)
+                self.ledger.gathered(node, part)
+        self.files |= placing.close()
+
+    def _arrange(self, node: Node) -> None:
+        """Take the rows of this partition from all those that were put away."""
+        run = self.plan.run
+        for batch in bounded(
+            arranged_rows(self.store, node.name, self.given.digest, self.given.split),
+            run.batch_rows,
+            run.batch_bytes,
+        ):
+            self.ledger.arranged(node, batch)
+            self._keep(node, batch)
 
     # --- map, expand and global -----------------------------------------------------------------
 

@@ -74,6 +74,7 @@ STAGES: dict[str, StageRef] = {
     # mixing
     "plan_mixture": StageRef("stages.mixing.plan_mixture:PlanMixture"),
     "mix_documents": StageRef("stages.mixing.mix_documents:MixDocuments"),
+    "order_documents": StageRef("stages.mixing.order:OrderDocuments"),
     # tokenization and sinks
     "tokenize": StageRef("stages.tokenization.tokenize:Tokenize"),
     "train_tokenizer": StageRef("stages.tokenization.train_tokenizer:TrainTokenizer"),

@@ -17,7 +17,7 @@ import numpy as np
 from stages.mixing._sizes import GroupSize, SizedFiles, cut_key
 
 FORMAT = 1
-PLAN, TABLE = "mixture.json", "mixture.txt"
+PLAN, TABLE = "manifest.json", "mixture.txt"
 
 
 class Cut(NamedTuple):

@@ -37,7 +37,7 @@ class Phase(BaseModel):
 class PlanMixture(Sink[None]):
     """Measure groups of documents and plan which of them a mixture takes; side input `mixture` of `mix_documents`.
 
-    Writes mixture.json and mixture.txt: for each group what there is, what is taken, how many epochs that is.
+    Writes manifest.json and mixture.txt: for each group what there is, what is taken, how many epochs that is.
     """
 
     by: str = Field(

@@ -220,6 +220,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
         },
     ],
     "mix_documents": [{}],
+    "order_documents": [{}, {"by": [{"column": "token_count", "ratio": 1.25, "descending": True}, "shuffle"], "seed": 2}],
     "tokenize": [{}, {"add_bos": True, "bos_token": "<s>", "min_tokens": 4, "max_tokens": 200}],
     "train_tokenizer": [{"vocab_size": 300}, {"vocab_size": 280, "sample_fraction": 0.6, "max_bytes": 900},
         {"model": "unigram", "vocab_size": 400, "digits": "single"}, {"model": "wordpiece", "vocab_size": 400}],

@@ -14,6 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline import schema
+from pipeline.arrange import check_places
 from pipeline.errors import PipelineError
 from pipeline.graph import kind_of
 from pipeline.stage import ANY_TYPE, GlobalStage, NoReason, Stage
@@ -197,12 +198,22 @@ def test_declarations(world, key):
 # --- map and expand: one row in, one row's worth out ---------------------------------------------------
 
 
+def place(world, key, stage, resource, batch):
+    """The place of each row."""
+    placed = stage.place(batch, resource)
+    check_places(key[0], placed, batch.num_rows)
+    return list(zip(*(column.to_pylist() for column in placed.columns), strict=True))
+
+
+RUNS = {"map": annotate, "expand": expand, "arrange": place}
+
+
 def run_rows(world, key, stage, batch):
-    run = {"map": annotate, "expand": expand}[kind_of(type(stage))]
+    run = RUNS[kind_of(type(stage))]
     return run(world, key, stage, stage.open(world.side(key[0])), batch)
 
 
-@every("map", "expand")
+@every("map", "expand", "arrange")
 def test_a_row_depends_on_itself_alone(world, key):
     stage, batch = build(world, key), world.batch
     whole = run_rows(world, key, stage, batch)
@@ -228,7 +239,7 @@ def test_rows_with_nothing_in_them(world, key):
     assert len(set(run_rows(world, key, stage, batch))) == 1
 
 
-@every("map", "expand")
+@every("map", "expand", "arrange")
 def test_nothing_is_kept_or_changed(world, key):
     stage, batch = build(world, key), world.batch
     before, kept = buffers_digest(batch), stage.__dict__ | {}
@@ -236,12 +247,12 @@ def test_nothing_is_kept_or_changed(world, key):
     assert buffers_digest(batch) == before, "the input was changed in place"
     assert stage.__dict__ == kept, "open or annotate left something on the stage"
     resource = stage.open(world.side(key[0]))
-    run = {"map": annotate, "expand": expand}[kind_of(type(stage))]
+    run = RUNS[kind_of(type(stage))]
     assert [run(world, key, stage, resource, batch) for _ in range(2)] == [first] * 2
     assert run_rows(world, key, pickle.loads(pickle.dumps(stage)), batch) == first
 
 
-@every("map", "expand")
+@every("map", "expand", "arrange")
 def test_texts_that_nobody_thought_of(world, key):
     stage = build(world, key)
     batch = hostile_documents()

@@ -264,7 +264,7 @@ def test_a_plan_by_another_column_is_refused(tmp_path):
     folder = planned(tmp_path, [corpus({"web": [1]})])
     with pytest.raises(ValueError, match="by is 'lang', but the mixture is planned by 'source'"):
         MixDocuments(by="lang").open({"mixture": folder})
-    with pytest.raises(ValueError, match=r"holds no mixture\.json; give a plan_mixture node"):
+    with pytest.raises(ValueError, match=r"holds no manifest\.json; give a plan_mixture node"):
         MixDocuments().open({"mixture": tmp_path / "part-0"})
 
 
