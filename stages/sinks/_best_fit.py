@@ -107,13 +107,18 @@ def window_rows(window: Window, first: int, last: int, schema: pa.Schema) -> pa.
 
 
 def pack_best_fit(
-    documents: Iterator[Docs], seq_len: int, schema: pa.Schema, batch_tokens: int = BATCH_TOKENS
+    documents: Iterator[Docs],
+    seq_len: int,
+    schema: pa.Schema,
+    batch_tokens: int = BATCH_TOKENS,
+    window_tokens: int | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Rows of a shard from a stream of documents; the same however the stream is divided.
 
-    A batch ends with the row that brings it to `batch_tokens`, or with its window.
+    A batch ends with the row that brings it to `batch_tokens`, or with its window. A window ends with the document that
+    brings it to `window_tokens`; None: as many as WINDOW_TOKENS and WINDOW_ROWS say.
     """
-    for held in windows(documents, max(WINDOW_TOKENS, WINDOW_ROWS * seq_len)):
+    for held in windows(documents, window_tokens or max(WINDOW_TOKENS, WINDOW_ROWS * seq_len)):
         window = pack_window(held, seq_len, id_type(schema))
         ends = np.cumsum(window.sizes)[window.rows - 1]  # of rows, in tokens
         first = 0

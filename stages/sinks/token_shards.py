@@ -1,11 +1,11 @@
 """Write token ids as Arrow shards that trainers map into memory: the format of docs/shard-format.md."""
 
-import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
+import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from shards.format import Manifest, ShardFile, file_sha256, id_dtype, row_schema
 from shards.tokenizer import FILE_NAMES
 from stages.sinks._best_fit import pack_best_fit
 from stages.sinks._hashed import HashedFile
+from stages.sinks._merge import address_of
 from stages.sinks._packing import Docs, pack
 from stages.sinks._tokens import Mismatch, Opened, TokenSink, check_batch, distinct, read_docs
 
@@ -35,22 +36,44 @@ class WriteTokenShards(TokenSink):
         "whole documents, only those longer than seq_len are cut, and rows may end short; none: every document "
         "begins a row, and one that is longer than seq_len goes on in further rows",
     )
+    packing_window: int | None = Field(
+        None,
+        ge=1,
+        description="best_fit only: tokens of the documents that are packed together, which bounds the memory; "
+        "null: 2**22, or 1024 rows if that is more",
+    )
+    too_long: Literal["split", "error"] = Field(
+        "split",
+        description="best_fit and none: what becomes of a document longer than seq_len; split: it goes on in other "
+        "rows; error: the run stops and names it, as a dialogue cut in two may have a part where nothing is learnt",
+    )
 
     def problems(self) -> Sequence[str]:
-        """Concatenated rows need a length; the tokenizer's file must be one."""
+        """Concatenated rows need a length, options the packing they are for; the tokenizer's file must be one."""
         found = []
         if self.packing != "none" and self.seq_len is None:
             found.append(f"packing is '{self.packing}', but seq_len is null; give seq_len, or packing: none")
+        if self.packing != "best_fit" and self.packing_window is not None:
+            found.append(
+                f"packing_window is {self.packing_window}, but packing is '{self.packing}', which needs no window; "
+                "leave it out, or write packing: best_fit"
+            )
+        if self.too_long == "error" and (self.packing == "concat" or self.seq_len is None):
+            found.append(
+                f"too_long is 'error', but packing is '{self.packing}' with seq_len {self.seq_len}, for which no "
+                "document is too long; leave it out, or write packing: best_fit and a seq_len"
+            )
         return [*found, *super().problems()]
 
     def write(self, batches: Iterator[pa.RecordBatch], out: Path, resource: Opened) -> ShardInfo:
         """One shard of this partition's rows.
 
         Raises:
-            Mismatch: rows of another tokenizer, ids beyond its size, or arrays that do not fit each other.
+            Mismatch: rows of another tokenizer, ids beyond its size, arrays that do not fit each other, or a document
+                that is too long where `too_long` is "error".
         """
         templates: set[str] = set()
-        seen = {"documents": 0, "tokens": 0}
+        seen = {"documents": 0, "tokens": 0, "documents_cut": 0}
         has_labels = False
 
         def documents() -> Iterator[Docs]:
@@ -61,7 +84,10 @@ class WriteTokenShards(TokenSink):
                 if "chat_template" in batch.schema.names:
                     templates.update(value for value in distinct(batch, "chat_template") if value is not None)
                 has_labels = docs.labels is not None
+                if self.too_long == "error":
+                    self._refuse_long(docs)
                 seen["documents"] += batch.num_rows
+                seen["documents_cut"] += self._count_cut(docs.lengths, seen["tokens"])
                 seen["tokens"] += len(docs.ids)
                 yield docs
 
@@ -71,14 +97,18 @@ class WriteTokenShards(TokenSink):
         if first is None:
             return ShardInfo(rows=seen["documents"])
         schema = row_schema(id_dtype(resource.info.vocab_size), has_labels)
-        rows = 0
+        rows = pieces = 0
         with HashedFile(out / SHARD) as file, pa.ipc.new_stream(file, schema) as writer:
             for packed in self._pack(_chain(first, stream), schema):
                 writer.write_batch(packed)
                 rows += packed.num_rows
+                pieces += len(packed.column("pieces").values)
         meta = {
             "rows": rows,
             "tokens": seen["tokens"],
+            "pieces": pieces,
+            "documents_cut": seen["documents_cut"],
+            "rows_full": self.seq_len and seen["tokens"] / (rows * self.seq_len),
             "bytes": file.size,
             "sha256": file.sha256(),
             "labels": has_labels,
@@ -88,8 +118,27 @@ class WriteTokenShards(TokenSink):
 
     def _pack(self, documents: Iterator[Docs], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         if self.packing == "best_fit" and self.seq_len is not None:
-            return pack_best_fit(documents, self.seq_len, schema)
+            return pack_best_fit(documents, self.seq_len, schema, window_tokens=self.packing_window)
         return pack(documents, self.seq_len, self.packing, schema)
+
+    def _count_cut(self, lengths: np.ndarray, before: int) -> int:
+        """How many documents lie in several rows, when `before` tokens came before them."""
+        if self.seq_len is None:
+            return 0
+        if self.packing != "concat":
+            return int(np.count_nonzero(lengths > self.seq_len))
+        ends = before + np.cumsum(lengths)
+        across = (ends - 1) // self.seq_len > (ends - lengths) // self.seq_len
+        return int(np.count_nonzero(across & (lengths > 0)))
+
+    def _refuse_long(self, docs: Docs) -> None:
+        long = np.flatnonzero(docs.lengths > self.seq_len)
+        if len(long):
+            name, tokens = docs.names[int(long[0])].as_py(), int(docs.lengths[long[0]])
+            raise Mismatch(
+                f"document {name!r}: has {tokens} tokens, more than seq_len {self.seq_len}, and too_long is 'error'; "
+                "filter by tokens before the sink (filter_length), raise seq_len, or write too_long: split"
+            )
 
     def commit(self, shards: Sequence[ShardInfo], out: Path, resource: Opened) -> None:
         """Tokenizer, load_from_disk files and, last, the manifest.
@@ -115,16 +164,9 @@ class WriteTokenShards(TokenSink):
             tokenizer=info,
             chat_template_sha256=None if template is None else str(template),
             shards=files,
-            run=_address([shard.unit for shard in shards]),
+            run=address_of([shard.unit for shard in shards]),
         )
         write_folder(out, manifest)
-
-
-def _address(units: Sequence[str]) -> str | None:
-    """One address for all the units whose shards these are; None outside of a run."""
-    if not all(units):
-        return None
-    return hashlib.blake2b(" ".join(units).encode(), digest_size=16).hexdigest()
 
 
 def _chain(first: Docs, rest: Iterator[Docs]) -> Iterator[Docs]:

@@ -65,9 +65,12 @@ LIBRARIES = {
     "scrub_pii": {"presidio-analyzer", "phonenumbers", "tldextract", "google-re2"},
     "bad_words": {"pyahocorasick"},
     "tokenize_dialogue": {"tokenizers", "jinja2"},
-    "tokenize": {"tokenizers", "sentencepiece"},
+    "tokenize": {"tokenizers", "sentencepiece", "fastokens", "gigatoken"},
     "train_tokenizer": {"tokenizers", "sentencepiece"},
     "write_token_shards": {"pyarrow"},
+    "write_mds": {"zstandard"},
+    "write_webdataset": {"numpy"},
+    "write_plain_text": {"pyarrow"},
     "write_benchmark_lists": {"orjson"},
     "write_jsonl": {"orjson", "zstandard"},
     "write_parquet": {"pyarrow"},
@@ -109,6 +112,7 @@ NOTHING_FROM_NOTHING = {
     "train_language_model": "no word occurs",
     "build_bloom_filter": "no n-gram came",
     "train_clusters": "none was sampled",
+    "train_tokenizer-2": "the sample has no text, and model unigram needs some",  # byte_bpe makes do with the bytes
 }
 
 
@@ -361,8 +365,9 @@ def test_partitions_without_rows(world, key, tmp_path):
 def test_no_partition_at_all(world, key, tmp_path):
     stage = build(world, key)
     resource = stage.open(world.side(key[0]))
-    if key[0] in NOTHING_FROM_NOTHING:
-        with pytest.raises(ValueError, match=NOTHING_FROM_NOTHING[key[0]]):
+    refusal = NOTHING_FROM_NOTHING.get(key[0]) or NOTHING_FROM_NOTHING.get(f"{key[0]}-{key[1]}")
+    if refusal is not None:
+        with pytest.raises(ValueError, match=refusal):
             committed(stage, resource, [], tmp_path / "out")
         return
     for out in ("out", "again"):

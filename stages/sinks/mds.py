@@ -1,0 +1,155 @@
+"""Write token ids as MosaicML Streaming reads them: MDS shards and index.json.
+
+The layout is version 2 of the `mds` format (streaming/base/format/mds): a shard begins with the number of samples
+(uint32), where each begins (uint32, one more than samples), the columns as JSON, then the samples. A sample is a
+document, with the columns `id` (str) and `tokens` (ndarray of uint16 or uint32).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+import zstandard
+from pydantic import Field
+
+from pipeline.stage import ShardInfo
+from shards.format import id_dtype
+from stages.sinks._merge import MANIFEST, finish_export, refuse_labels
+from stages.sinks._packing import Docs
+from stages.sinks._tokens import Opened, TokenSink, read_checked
+
+INDEX = "index.json"
+_LEVEL = 3
+
+
+def encode_sample(name: str, ids: np.ndarray) -> bytes:
+    """A document: sizes of both columns, its id, and its tokens as an array of one dimension."""
+    text = name.encode()
+    width = next(
+        k for k in range(4) if len(ids) < 1 << (8 << k)
+    )  # of the number of tokens: 1, 2, 4 or 8 bytes
+    tokens = bytes([1 << 2 | width]) + len(ids).to_bytes(1 << width, "little") + ids.tobytes()
+    return np.array([len(text), len(tokens)], "<u4").tobytes() + text + tokens
+
+
+def encode_shard(samples: Sequence[bytes], config: bytes) -> bytes:
+    """A shard of encoded samples."""
+    head = 4 + 4 * (len(samples) + 1) + len(config)
+    offsets = np.cumsum([head, *map(len, samples)], dtype=np.int64)
+    return (
+        np.array([len(samples)], "<u4").tobytes()
+        + offsets.astype("<u4").tobytes()
+        + config
+        + b"".join(samples)
+    )
+
+
+class WriteMds(TokenSink):
+    """Write MosaicML Streaming's MDS shards, a document a sample, with the tokenizer and a manifest beside them.
+
+    Documents without tokens are left out, as MDS has no empty arrays, and counted in the manifest.
+    """
+
+    libraries: ClassVar[Sequence[str]] = ("zstandard",)
+
+    size_limit: int = Field(
+        1 << 26,
+        ge=1 << 10,
+        lt=1 << 32,
+        description="bytes of a shard, at most; one document may be larger alone",
+    )
+    compression: Literal["none", "zstd"] = Field(
+        "none", description="zstd: shards are compressed, and unpacked on use"
+    )
+    labels: Literal["refuse", "drop"] = Field(
+        "refuse", description="what becomes of labels, for which the format has no place"
+    )
+
+    def _config(self, resource: Opened) -> dict[str, Any]:
+        return {
+            "column_encodings": ["str", f"ndarray:{id_dtype(resource.info.vocab_size)}"],
+            "column_names": ["id", "tokens"],
+            "column_sizes": [None, None],
+            "compression": None if self.compression == "none" else f"zstd:{_LEVEL}",
+            "format": "mds",
+            "hashes": ["sha256"],
+            "size_limit": self.size_limit,
+            "version": 2,
+        }
+
+    def write(self, batches: Iterator[pa.RecordBatch], out: Path, resource: Opened) -> ShardInfo:
+        """Shards of one partition's documents.
+
+        Raises:
+            Mismatch: rows of another tokenizer, ids beyond its size, or labels.
+        """
+        config = self._config(resource)
+        header = json.dumps(config, sort_keys=True).encode()
+        dtype = np.dtype(id_dtype(resource.info.vocab_size))
+        entries: list[Mapping[str, Any]] = []
+        held: list[bytes] = []
+        size = documents = 0
+        for docs in read_checked(batches, resource.info):
+            refuse_labels(docs, self.labels == "drop", "MDS")
+            documents += len(docs.lengths)
+            for sample in _samples(docs, dtype):
+                if held and size + len(sample) + 4 > self.size_limit:
+                    entries.append(self._flush(held, header, config, out, len(entries)))
+                    held, size = [], 0
+                held.append(sample)
+                size += len(sample) + 4
+        if held:
+            entries.append(self._flush(held, header, config, out, len(entries)))
+        names = [(entry["zip_data"] or entry["raw_data"])["basename"] for entry in entries]
+        return ShardInfo(names, documents, {"shards": entries})
+
+    def _flush(
+        self, samples: Sequence[bytes], header: bytes, config: Mapping[str, Any], out: Path, number: int
+    ) -> Mapping[str, Any]:
+        """Write a shard; returns its entry of the index, with names as they are now."""
+        raw = encode_shard(samples, header)
+        name = f"shard.{number:05d}.mds"
+        packed = None if self.compression == "none" else zstandard.ZstdCompressor(level=_LEVEL).compress(raw)
+        entry = {**config, "samples": len(samples), "raw_data": _file(name, raw), "zip_data": None}
+        if packed is not None:
+            entry["zip_data"] = _file(f"{name}.zstd", packed)
+        (out / (name if packed is None else f"{name}.zstd")).write_bytes(raw if packed is None else packed)
+        return entry
+
+    def commit(self, shards: Sequence[ShardInfo], out: Path, resource: Opened) -> None:
+        """index.json, tokenizer and, last, the manifest."""
+        entries: list[Mapping[str, Any]] = []
+        for shard in shards:
+            made: Any = shard.meta.get("shards", [])
+            entries += [_renamed(entry, file) for entry, file in zip(made, shard.files, strict=True)]
+        if not (out / MANIFEST).exists():
+            text = json.dumps({"shards": entries, "version": 2}, sort_keys=True)
+            (out / INDEX).write_text(text, "utf-8")
+            files = [name for shard in shards for name in shard.files]
+            facts = {"format": "mds", "samples": sum(entry["samples"] for entry in entries)}
+            finish_export(out, resource, shards, [*files, INDEX], facts)
+
+
+def _samples(docs: Docs, dtype: np.dtype) -> Iterator[bytes]:
+    """Documents that have tokens, encoded."""
+    ends = np.cumsum(docs.lengths)
+    ids = docs.ids.astype(dtype)
+    bounds = zip((ends - docs.lengths).tolist(), ends.tolist(), strict=True)
+    for name, (start, end) in zip(docs.names.to_pylist(), bounds, strict=True):
+        if end > start:
+            yield encode_sample(name, ids[start:end])
+
+
+def _file(name: str, data: bytes) -> dict[str, Any]:
+    return {"basename": name, "bytes": len(data), "hashes": {"sha256": hashlib.sha256(data).hexdigest()}}
+
+
+def _renamed(entry: Mapping[str, Any], file: str) -> dict[str, Any]:
+    """An entry with the name that its file has beside those of other partitions."""
+    raw = {**entry["raw_data"], "basename": file.removesuffix(".zstd")}
+    packed = None if entry["zip_data"] is None else {**entry["zip_data"], "basename": file}
+    return {**entry, "raw_data": raw, "zip_data": packed}
