@@ -4,20 +4,38 @@
   *.arrow             Arrow IPC *streams*, not compressed, so that they can be mapped into memory
   tokenizer.json      the tokenizer that made the ids (or tokenizer.model, tokenizer.tiktoken)
   state.json, dataset_info.json    what `datasets.load_from_disk` wants to see
+  index.arrow         only beside many shards: their list, which the manifest then does not hold
   manifest.json       written last: a folder without it is not a data set
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
+from shards.index import INDEX, ShardError, ShardFile, ShardIndex, digest_of, row_starts, write_index
+
+__all__ = [
+    "FORMAT",
+    "INDEX",
+    "MANIFEST",
+    "IndexFile",
+    "Manifest",
+    "ShardError",
+    "ShardFile",
+    "TokenizerInfo",
+    "write_folder",
+]
+
 FORMAT = "corpusmill-token-shards"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 1  # the manifest lists its shards
+INDEXED_VERSION = 2  # the list is in an index file
+INLINE_SHARDS = 1000  # at most so many stand in the manifest: 200 KB of JSON, read in 2 ms
 MANIFEST = "manifest.json"
 NO_LOSS = -100  # the label of a token that is read but not learnt
 NO_SPAN = -1  # start and end of a piece whose place in the document's text is not known
@@ -25,10 +43,6 @@ NO_SPAN = -1  # start and end of a piece whose place in the document's text is n
 PIECE_TYPE = pa.struct(
     [("id", pa.string()), ("start", pa.int64()), ("end", pa.int64()), ("tokens", pa.int32())]
 )
-
-
-class ShardError(Exception):
-    """A folder is not a whole set of shards of a version that we read, or not for this trainer."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +59,11 @@ class TokenizerInfo:
 
 
 @dataclass(frozen=True)
-class ShardFile:
-    """One Arrow stream and what it must hold."""
+class IndexFile:
+    """The file beside the manifest that lists its shards."""
 
     file: str
-    rows: int
-    tokens: int
+    shards: int
     bytes: int
     sha256: str
 
@@ -69,37 +82,40 @@ class Manifest:
     tokenizer: TokenizerInfo
     chat_template_sha256: str | None = None
     run: str | None = None  # address of the node that wrote the shards
-    shards: tuple[ShardFile, ...] = field(default=())
+    shards: Sequence[ShardFile] = field(default=())  # a ShardIndex where there are many
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
+    index: IndexFile | None = None  # of version 2
+    digest: str | None = None  # data_digest, where the manifest stores it (version 2)
 
     def to_json(self) -> str:
-        """The same manifest gives the same bytes."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+        """The same manifest gives the same bytes; of version 2 it names an index instead of the shards."""
+        data = asdict(replace(self, shards=()))
+        digest = data.pop("digest")
+        if self.index is None:
+            del data["index"]
+            data["shards"] = [asdict(shard) for shard in self.shards]
+        else:
+            del data["shards"]
+            data["data_digest"] = digest
+        return json.dumps(data, indent=2, sort_keys=True) + "\n"
 
     @classmethod
-    def from_json(cls, text: str, where: str = MANIFEST) -> "Manifest":
-        """Read a manifest.
+    def from_json(cls, text: str, where: str = MANIFEST, folder: Path | None = None) -> "Manifest":
+        """Read a manifest; one of version 2 maps the index in its folder.
 
         Raises:
-            ShardError: it is not JSON, not of this format, of another version, or lacks a field.
+            ShardError: it is not JSON, not of this format, of another version, or lacks a field or its index.
         """
-        try:
-            data: dict[str, Any] = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ShardError(f"{where}: is not JSON ({error}); write the shards again") from error
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
-            raise ShardError(
-                f"{where}: is not a manifest of token shards; give the folder that write_token_shards wrote"
-            )
-        if data.get("format_version") != FORMAT_VERSION:
-            raise ShardError(
-                f"{where}: format version {data.get('format_version')!r} cannot be read; "
-                f"this package reads version {FORMAT_VERSION}"
-            )
+        data, index = _checked(text, where), index_of(text, where)
         try:
             data["tokenizer"] = TokenizerInfo(**data["tokenizer"])
-            data["shards"] = tuple(ShardFile(**shard) for shard in data["shards"])
+            if index is None:
+                data["shards"] = tuple(ShardFile(**shard) for shard in data["shards"])
+                return cls(**data)
+            shards = ShardIndex((folder or Path(where).parent) / index.file)
+            _check_index(where, shards, index, data["rows"])
+            data |= {"index": index, "shards": shards, "digest": data.pop("data_digest")}
             return cls(**data)
         except (KeyError, TypeError) as error:
             raise ShardError(
@@ -121,10 +137,63 @@ class Manifest:
                 f"{folder}: has no {MANIFEST}; the run that writes it has not finished"
             ) from error
 
+    def first_rows(self) -> np.ndarray:
+        """First row of each shard in the whole, int64."""
+        if isinstance(self.shards, ShardIndex):
+            return self.shards.first_rows
+        return row_starts([shard.rows for shard in self.shards])[:-1]
+
     def data_digest(self) -> str:
         """sha256 over the checksums of shards and tokenizer: equal digests are equal rows in equal order."""
-        parts = [self.tokenizer.sha256, *(shard.sha256 for shard in self.shards)]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return self.digest or digest_of(self.tokenizer.sha256, self.shards)
+
+
+def _checked(text: str, where: str) -> dict[str, Any]:
+    """The fields of a manifest whose format and version we read."""
+    try:
+        data: dict[str, Any] = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ShardError(f"{where}: is not JSON ({error}); write the shards again") from error
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise ShardError(
+            f"{where}: is not a manifest of token shards; give the folder that write_token_shards wrote"
+        )
+    if data.get("format_version") not in (FORMAT_VERSION, INDEXED_VERSION):
+        raise ShardError(
+            f"{where}: format version {data.get('format_version')!r} cannot be read; this package reads "
+            f"versions {FORMAT_VERSION} and {INDEXED_VERSION}; install one as new as the writer's"
+        )
+    if data.get("dtype") not in ("uint16", "uint32"):
+        raise ShardError(
+            f"{where}: dtype {data.get('dtype')!r} is not one of ids; the format has uint16 and uint32"
+        )
+    return data
+
+
+def index_of(text: str, where: str = MANIFEST) -> IndexFile | None:
+    """What a manifest of version 2 says about its index; None: its shards stand in it.
+
+    Raises:
+        ShardError: as Manifest.from_json.
+    """
+    data = _checked(text, where)
+    if data["format_version"] == FORMAT_VERSION:
+        return None
+    try:
+        return IndexFile(**data["index"])
+    except (KeyError, TypeError) as error:
+        raise ShardError(f"{where}: `index` is missing or incomplete ({error}); fetch it again") from error
+
+
+def _check_index(where: str, shards: ShardIndex, index: IndexFile, rows: int) -> None:
+    """Raise ShardError when an index is plainly of another manifest; only its last entry is read."""
+    last = shards[-1] if len(shards) else None
+    found = int(shards.first_rows[-1]) + last.rows if last else 0
+    if (len(shards), found) != (index.shards, rows):
+        raise ShardError(
+            f"{where}: says {index.shards} shards with {rows} rows, but {shards.path} has {len(shards)} "
+            f"with {found}; fetch both files from the same place"
+        )
 
 
 def id_dtype(vocab_size: int) -> str:
@@ -178,7 +247,15 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def write_folder(folder: Path, manifest: Manifest) -> None:
-    """Write what stands around the shards, the manifest last."""
+    """Write what stands around the shards, the manifest last; many shards are listed in an index file."""
     for name, text in hf_files(manifest).items():
         write_whole(folder / name, text)
-    write_whole(folder / MANIFEST, manifest.to_json())
+    index = digest = None
+    if len(manifest.shards) > INLINE_SHARDS:
+        write_index(folder / INDEX, manifest.shards)
+        path = folder / INDEX
+        index = IndexFile(INDEX, len(manifest.shards), path.stat().st_size, file_sha256(path))
+        digest = digest_of(manifest.tokenizer.sha256, manifest.shards)
+    version = FORMAT_VERSION if index is None else INDEXED_VERSION
+    written = replace(manifest, format_version=version, index=index, digest=digest)
+    write_whole(folder / MANIFEST, written.to_json())

@@ -5,108 +5,29 @@
         step(batch)             # input_ids, attention_mask, position_ids, labels, rows
         save(data.state_dict()) # what load_state_dict needs to go on with the next batch
 
-Needs numpy and pyarrow; arrays turn into tensors with `torch.from_numpy`.
+Needs numpy and pyarrow; arrays turn into tensors with `torch.from_numpy`. With PyTorch's DataLoader, and worker
+processes: shards.pytorch. Several data sets by weight: shards.mixture. Masks and bounds: shards.collate.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from shards.format import MANIFEST, NO_LOSS, Manifest, ShardError, ShardFile
+from shards.cache import folder_of
+from shards.collate import cu_seqlens, position_ids
+from shards.format import Manifest, ShardError
+from shards.gather import Block, gather
+from shards.index import locate, row_starts
+from shards.mapped import OPEN_SHARDS, Rows
 from shards.order import shuffled
+from shards.stream import COLUMNS, Batch, Stream
 
-STATE_VERSION = 1
-
-
-def position_ids(seq_lengths: np.ndarray) -> np.ndarray:
-    """Position of each token in its own document.
-
-    >>> position_ids(np.array([3, 2])).tolist()
-    [0, 1, 2, 0, 1]
-    """
-    lengths = np.asarray(seq_lengths, np.int64)
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total, dtype=np.int64) - np.repeat(ends - lengths, lengths)
+__all__ = ["TokenShards", "cu_seqlens", "locate", "position_ids", "row_starts"]
 
 
-def cu_seqlens(seq_lengths: np.ndarray) -> np.ndarray:
-    """Bounds of the documents in a row, as variable-length attention kernels want them: int32, from 0.
-
-    Raises:
-        OverflowError: they end beyond what int32 holds.
-
-    >>> cu_seqlens(np.array([3, 2])).tolist()
-    [0, 3, 5]
-    """
-    bounds = np.zeros(len(seq_lengths) + 1, np.int64)
-    np.cumsum(seq_lengths, dtype=np.int64, out=bounds[1:])
-    if bounds[-1] > np.iinfo(np.int32).max:
-        raise OverflowError(f"cu_seqlens end at {bounds[-1]}, beyond int32; take fewer rows at once")
-    return bounds.astype(np.int32)
-
-
-def row_starts(rows: np.ndarray | list[int]) -> np.ndarray:
-    """First row of each shard in the whole, then the number of rows; int64, as corpora pass 2**31."""
-    starts = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum(rows, dtype=np.int64, out=starts[1:])
-    return starts
-
-
-def locate(starts: np.ndarray, row: int) -> tuple[int, int]:
-    """Which shard holds a row, and as which of its rows.
-
-    >>> locate(row_starts([2, 0, 3]), 2)
-    (2, 0)
-    """
-    shard = int(np.searchsorted(starts, row, side="right")) - 1
-    return shard, int(row - starts[shard])
-
-
-class _Shard:
-    """One mapped Arrow stream: views of its columns, batch by batch."""
-
-    def __init__(self, folder: Path, shard: ShardFile) -> None:
-        path = folder / shard.file
-        try:
-            source = pa.memory_map(str(path))
-            if source.size() != shard.bytes:
-                raise ShardError(
-                    f"{path}: has {source.size()} bytes, not {shard.bytes}; it is cut off or was altered"
-                )
-            with pa.ipc.open_stream(source) as reader:
-                self.batches = list(reader)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise ShardError(f"{path}: cannot be read ({error}); run shards.verify on the folder") from error
-        self.starts = row_starts([batch.num_rows for batch in self.batches])
-        if int(self.starts[-1]) != shard.rows:
-            raise ShardError(f"{path}: has {int(self.starts[-1])} rows, but {MANIFEST} says {shard.rows}")
-        names = [name for name in ("input_ids", "seq_lengths", "labels") if shard.rows]
-        self.views: list[dict[str, tuple[np.ndarray, np.ndarray]]] = [
-            {
-                name: (batch.column(name).values.to_numpy(), batch.column(name).offsets.to_numpy())
-                for name in names
-                if name in batch.schema.names
-            }
-            for batch in self.batches
-        ]
-
-    def row(self, index: int) -> dict[str, np.ndarray]:
-        batch, i = locate(self.starts, index)
-        return {
-            name: values[offsets[i] : offsets[i + 1]] for name, (values, offsets) in self.views[batch].items()
-        }
-
-    def pieces(self, index: int) -> list[dict[str, Any]]:
-        batch, i = locate(self.starts, index)
-        found: list[dict[str, Any]] = self.batches[batch].column("pieces")[i].as_py()
-        return found
-
-
-class TokenShards:
+class TokenShards(Stream):
     """A folder of token shards: `data[i]` is row i as stored, iteration is one epoch in the seeded order.
 
     At each step the ranks together take the next `batch * world_size` rows of the order, each its own run of
@@ -115,7 +36,7 @@ class TokenShards:
     goes (a rank may get an empty batch), or is left out with `drop_last`; all ranks take equally many steps.
 
     Args:
-        path: the folder that write_token_shards wrote.
+        path: the folder that write_token_shards wrote, or its URL (s3://, gs://, memory://, ...; needs fsspec).
         seq_len: pad batches to it; refused when rows may be longer. None: pad to the batch's longest row.
         batch: rows a rank gets at each step.
         seed: chooses the order, together with the epoch.
@@ -125,9 +46,19 @@ class TokenShards:
         shuffle: False = rows in stored order.
         drop_last: leave out the last step of an epoch when it is not full.
         tokenizer_sha256: hash of the trainer's tokenizer file; refused when another made the ids.
+        chat_template_sha256: hash of the trainer's chat template; refused when another rendered the dialogues.
+        vocab_size: entries of the model's embedding; refused when ids may lie beyond it.
+        columns: what a batch holds, of input_ids, attention_mask, position_ids, labels, rows, document_ids (int32,
+            which document of its row a token is of), epoch (a number) and state (for state_dict). What is left
+            out costs nothing.
+        dtype: of ids, positions and labels: int64 or int32.
+        cache: folder for shards fetched from a URL; None: $CORPUSMILL_SHARD_CACHE or ~/.cache/corpusmill/shards.
+        cache_bytes: how large the fetched shards may grow before the least recently used leave; None: no bound.
+        storage_options: for fsspec.
+        open_shards: how many shards stay mapped.
 
     Raises:
-        ShardError: no whole set of shards, another format version, another tokenizer, rows too long.
+        ShardError: no whole set of shards, another format version, or not for this trainer.
         ValueError: an argument cannot be meant.
     """
 
@@ -143,45 +74,71 @@ class TokenShards:
         shuffle: bool = True,
         drop_last: bool = False,
         tokenizer_sha256: str | None = None,
+        *,
+        chat_template_sha256: str | None = None,
+        vocab_size: int | None = None,
+        columns: Sequence[str] = COLUMNS,
+        dtype: str = "int64",
+        cache: str | Path | None = None,
+        cache_bytes: int | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        open_shards: int = OPEN_SHARDS,
     ) -> None:
-        if batch < 1 or not 0 <= rank < world_size:
-            raise ValueError(
-                f"batch {batch}, rank {rank} of {world_size}: batch must be 1 or more, rank below world_size"
-            )
-        self.folder, self.manifest = Path(path), Manifest.load(Path(path))
-        _refuse(self.folder, self.manifest, seq_len, tokenizer_sha256)
-        self.seq_len, self.batch, self.seed, self.shuffle = seq_len, batch, seed, shuffle
-        self.rank, self.world_size, self.drop_last = rank, world_size, drop_last
-        self.epoch, self.position = (
-            epoch,
-            0,
-        )  # position: rows of this epoch that all ranks together have taken
-        self._starts = row_starts([shard.rows for shard in self.manifest.shards])
-        self._shards: dict[int, _Shard] = {}
+        super().__init__(
+            batch=batch,
+            rank=rank,
+            world_size=world_size,
+            epoch=epoch,
+            drop_last=drop_last,
+            columns=columns,
+            dtype=dtype,
+        )
+        self.folder = folder_of(path, cache, cache_bytes, storage_options)
+        self.manifest = self.folder.manifest
+        self.refuse_longer(seq_len)
+        _refuse_ids(self.folder.name, self.manifest, vocab_size)
+        _refuse_makers(self.folder.name, self.manifest, tokenizer_sha256, chat_template_sha256)
+        self.seq_len, self.seed, self.shuffle = seq_len, seed, shuffle
+        self.store = Rows(self.manifest, self.folder.open, open_shards)
 
     def __len__(self) -> int:
         return self.manifest.rows
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_shards": {}}  # maps are opened again in the process that gets this
-
     def __getitem__(self, row: int) -> dict[str, np.ndarray]:
         """Row as stored: input_ids, seq_lengths and labels, if there are any; read-only views of the map."""
-        shard, index = self._locate(row)
-        return shard.row(index)
+        shard, local = self.store.find(self._checked(row))
+        return shard.row(local)
 
     def pieces(self, row: int) -> list[dict[str, Any]]:
         """Where each sequence of a row came from: id, start and end in code points of its text, tokens."""
-        shard, index = self._locate(row)
-        return shard.pieces(index)
+        shard, local = self.store.find(self._checked(row))
+        return shard.pieces(local)
 
-    def _locate(self, row: int) -> tuple[_Shard, int]:
+    def _checked(self, row: int) -> int:
         if not -len(self) <= row < len(self):
             raise IndexError(f"row {row} of {len(self)}")
-        shard, index = locate(self._starts, row % len(self))
-        if shard not in self._shards:
-            self._shards[shard] = _Shard(self.folder, self.manifest.shards[shard])
-        return self._shards[shard], index
+        return row % len(self)
+
+    def refuse_longer(self, seq_len: int | None) -> None:
+        """Raise ShardError where rows may be longer than a trainer's seq_len; None: it takes any."""
+        longest = self.manifest.seq_len
+        if seq_len is not None and (longest is None or longest > seq_len):
+            have = "of any length" if longest is None else f"of up to {longest} tokens"
+            raise ShardError(
+                f"{self.folder.name}: has rows {have}, but seq_len is {seq_len}; "
+                f"write the shards with seq_len {seq_len}"
+            )
+
+    @property
+    def total(self) -> int:
+        """Rows of an epoch."""
+        return len(self)
+
+    @property
+    def pad_id(self) -> int:
+        """What padding is filled with: pad_id, else eos_id, else 0. Masks go by position, never by id."""
+        tokenizer = self.manifest.tokenizer
+        return next((i for i in (tokenizer.pad_id, tokenizer.eos_id) if i is not None), 0)
 
     def order(self, positions: np.ndarray, epoch: int | None = None) -> np.ndarray:
         """Rows at these positions of an epoch's order, as int64."""
@@ -189,89 +146,61 @@ class TokenShards:
             return np.asarray(positions, np.int64)
         return shuffled(positions, len(self), self.seed, self.epoch if epoch is None else epoch)
 
-    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
-        """The rest of this epoch, batch by batch; afterwards `epoch` stands one higher."""
-        epoch, step = self.epoch, self.batch * self.world_size
-        last = len(self) - len(self) % step if self.drop_last else len(self)
-        if self.position >= last:
-            self.epoch, self.position = epoch + 1, 0
-            return
-        while self.epoch == epoch:
-            start = self.position
-            taken = min(step, last - start)
-            low, high = (start + (self.rank + i) * taken // self.world_size for i in (0, 1))
-            # the state moves on before the batch is handed out: saved now, it continues with the next one
-            self.position = start + taken
-            if self.position >= last:
-                self.epoch, self.position = epoch + 1, 0
-            yield self.collate(self.order(np.arange(low, high), epoch))
-
-    def collate(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+    def collate(self, rows: np.ndarray | Sequence[int]) -> Batch:
         """These rows as one batch, padded on the right.
 
         Returns:
-            input_ids, position_ids (from 0 in each document), labels (-100 on padding; input_ids where the
-            shards have none; not shifted): int64, shape (rows, length). attention_mask: bool, likewise, False
-            on padding by position, never by id. rows: int64, which rows they are.
+            those of `columns` that are arrays. input_ids, position_ids (from 0 in each document), labels (-100
+            on padding; a copy of input_ids where the shards have none; not shifted): of `dtype`, shape (rows,
+            length). attention_mask: bool, likewise, False on padding by position, never by id. document_ids:
+            int32, likewise, -1 on padding. rows: int64, which rows they are.
         """
-        found = [self[int(row)] for row in rows]
-        length = self.seq_len or max((len(row["input_ids"]) for row in found), default=0)
-        tokenizer = self.manifest.tokenizer
-        pad = next((i for i in (tokenizer.pad_id, tokenizer.eos_id) if i is not None), 0)
-        shape = (len(found), length)
-        ids, labels = np.full(shape, pad, np.int64), np.full(shape, NO_LOSS, np.int64)
-        positions, mask = np.zeros(shape, np.int64), np.zeros(shape, bool)
-        for i, row in enumerate(found):
-            n = len(row["input_ids"])
-            ids[i, :n] = row["input_ids"]
-            labels[i, :n] = row.get("labels", row["input_ids"])
-            positions[i, :n] = position_ids(row["seq_lengths"])
-            mask[i, :n] = True
-        return {
-            "input_ids": ids,
-            "attention_mask": mask,
-            "position_ids": positions,
-            "labels": labels,
-            "rows": np.asarray(rows, np.int64),
-        }
+        found = self._gather(np.array([self._checked(int(row)) for row in rows], np.int64), self.seq_len)
+        return {name: found.arrays[name] for name in self.columns if name in found.arrays}
 
-    def state_dict(self) -> dict[str, Any]:
-        """Where it stands: a loader with this state goes on after the last batch handed out."""
-        return {
-            "version": STATE_VERSION,
-            "data": self.manifest.data_digest(),
-            "seed": self.seed,
-            "shuffle": self.shuffle,
-            "epoch": self.epoch,
-            "position": self.position,
-        }
+    def _gather(self, rows: np.ndarray, width: int | None) -> Block:
+        block = gather(self.store.groups(rows), len(rows), width, self.columns, self.dtype, self.pad_id)
+        if "rows" in self.columns:
+            block.arrays["rows"] = rows
+        return block
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state, with as many ranks as you like.
+    def _find(self, positions: np.ndarray, epoch: int) -> np.ndarray:
+        return self.order(positions, epoch)
 
-        Raises:
-            ShardError: the state is of other data, or of another order.
-        """
-        mine = self.state_dict()
-        for key in ("version", "data", "seed", "shuffle"):
-            if state.get(key) != mine[key]:
-                raise ShardError(
-                    f"state: {key} is {state.get(key)!r}, but this loader's is {mine[key]!r}; "
-                    "resume with the shards and the seed it was saved with"
-                )
-        self.epoch, self.position = int(state["epoch"]), int(state["position"])
+    def _fetch(self, found: np.ndarray) -> Block:
+        return self._gather(found, self._widths()[0])
+
+    def _widths(self) -> tuple[int | None, bool]:
+        if self.seq_len is not None:
+            return self.seq_len, False
+        # rows of whole documents are of any length: a block as wide as the longest would be mostly padding
+        return (None if self.manifest.packing == "none" else self.manifest.seq_len), True
+
+    def _identity(self) -> dict[str, Any]:
+        return {"data": self.manifest.data_digest(), "seed": self.seed, "shuffle": self.shuffle}
 
 
-def _refuse(folder: Path, manifest: Manifest, seq_len: int | None, tokenizer_sha256: str | None) -> None:
-    """Raise ShardError for data that this trainer cannot mean."""
-    made_by = manifest.tokenizer.sha256
-    if tokenizer_sha256 is not None and tokenizer_sha256 != made_by:
+def _refuse_ids(where: str, manifest: Manifest, vocab_size: int | None) -> None:
+    """Raise ShardError for ids that the model has no place for."""
+    size = manifest.tokenizer.vocab_size
+    if vocab_size is not None and size > vocab_size:
         raise ShardError(
-            f"{folder}: its ids were made by tokenizer {made_by}, but the trainer's is {tokenizer_sha256}; "
+            f"{where}: has ids up to {size - 1} (the tokenizer's {size} entries, added tokens included), but the "
+            f"model's vocab_size is {vocab_size}; enlarge the embedding to {size} or more"
+        )
+
+
+def _refuse_makers(where: str, manifest: Manifest, tokenizer: str | None, template: str | None) -> None:
+    """Raise ShardError for ids that another tokenizer made, or dialogues that another template rendered."""
+    made_by = manifest.tokenizer.sha256
+    if tokenizer is not None and tokenizer != made_by:
+        raise ShardError(
+            f"{where}: its ids were made by tokenizer {made_by}, but the trainer's is {tokenizer}; "
             "tokenize the documents again with the trainer's tokenizer"
         )
-    if seq_len is not None and (manifest.seq_len is None or manifest.seq_len > seq_len):
-        have = "of any length" if manifest.seq_len is None else f"of up to {manifest.seq_len} tokens"
+    rendered_by = manifest.chat_template_sha256
+    if template is not None and template != rendered_by:
         raise ShardError(
-            f"{folder}: has rows {have}, but seq_len is {seq_len}; write the shards with seq_len {seq_len}"
+            f"{where}: its dialogues were rendered by chat template {rendered_by}, but the trainer's is "
+            f"{template}; render and tokenize them again with the trainer's template"
         )

@@ -10,7 +10,11 @@ import hashlib
 import numpy as np
 
 ROUNDS = 6
-_MIX1, _MIX2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # splitmix64
+_MIXES = (  # splitmix64
+    (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
+    (np.uint64(27), np.uint64(0x94D049BB133111EB)),
+)
+_LAST = np.uint64(31)
 
 
 def round_keys(seed: int, epoch: int) -> np.ndarray:
@@ -51,10 +55,16 @@ def shuffled(positions: np.ndarray, rows: int, seed: int, epoch: int) -> np.ndar
 
 def _permute(values: np.ndarray, half: np.uint64, mask: np.uint64, keys: np.ndarray) -> np.ndarray:
     left, right = values >> half, values & mask
-    for key in keys:
-        mixed = right ^ key
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * _MIX1
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * _MIX2
-        mixed ^= mixed >> np.uint64(31)
-        left, right = right, left ^ (mixed & mask)
+    mixed, shifted = np.empty_like(left), np.empty_like(left)
+    for key in keys:  # in place: half of the time was new memory
+        np.bitwise_xor(right, key, out=mixed)
+        for shift, factor in _MIXES:
+            np.right_shift(mixed, shift, out=shifted)
+            mixed ^= shifted
+            mixed *= factor
+        np.right_shift(mixed, _LAST, out=shifted)
+        mixed ^= shifted
+        mixed &= mask
+        left ^= mixed
+        left, right = right, left
     return (left << half) | right

@@ -40,17 +40,38 @@ FILE_NAMES = {
 }
 
 
+# How a text is cut into words before merging, as OpenAI publishes it, in the spelling of tokenizer.json files.
+GPT2_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+CL100K_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+O200K_WORDS = (
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
 class Ranks(NamedTuple):
     """What is published beside a rank file (github.com/openai/tiktoken, openai_public.py)."""
 
+    name: str
     pattern: str
     special: Mapping[str, int]
+    size: int  # one more than the largest id
 
 
-RANK_FILES: Mapping[str, Ranks] = {  # sha256 of the file -> its pattern and special tokens
-    "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7": Ranks(  # cl100k_base
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-        r"|\s*[\r\n]+|\s+(?!\S)|\s+",
+RANK_FILES: Mapping[str, Ranks] = {  # sha256 of the file -> what it does not say
+    "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930": Ranks(
+        "r50k_base", GPT2_WORDS, {"<|endoftext|>": 50256}, 50257
+    ),
+    "94b5ca7dff4d00767bc256fdd1b27e5b17361d7b8a5f968547f9f23eb70d2069": Ranks(
+        "p50k_base", GPT2_WORDS, {"<|endoftext|>": 50256}, 50281
+    ),
+    "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7": Ranks(
+        "cl100k_base",
+        CL100K_WORDS,
         {
             "<|endoftext|>": 100257,
             "<|fim_prefix|>": 100258,
@@ -58,7 +79,11 @@ RANK_FILES: Mapping[str, Ranks] = {  # sha256 of the file -> its pattern and spe
             "<|fim_suffix|>": 100260,
             "<|endofprompt|>": 100276,
         },
-    )
+        100277,
+    ),
+    "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d": Ranks(
+        "o200k_base", O200K_WORDS, {"<|endoftext|>": 199999, "<|endofprompt|>": 200018}, 200019
+    ),
 }
 
 
@@ -150,16 +175,27 @@ def read_ranks(path: Path) -> dict[bytes, int]:
     return {base64.b64decode(token): int(rank) for token, rank in lines}
 
 
-def _rank_facts(path: Path) -> _Facts:
+def known_ranks(path: Path) -> Ranks:
+    """What is published beside a rank file.
+
+    Raises:
+        ValueError: the file is none of RANK_FILES.
+    """
     known = RANK_FILES.get(file_sha256(path))
     if known is None:
         raise ValueError(
-            f"{path}: is a rank file that is not known, so its word pattern is not; give a tokenizer.json"
+            f"{path}: is a rank file that is not known, so its word pattern is not; known are "
+            f"{', '.join(ranks.name for ranks in RANK_FILES.values())}; give one of them or a tokenizer.json"
         )
-    return _Facts(max(known.special.values()) + 1, known.special, {})
+    return known
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+def _rank_facts(path: Path) -> _Facts:
+    known = known_ranks(path)
+    return _Facts(known.size, known.special, {})
+
+
+def proto_fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """(field number, value) of a protobuf message: an int for varints, bytes for all else."""
     at = 0
     while at < len(data):
@@ -193,15 +229,16 @@ def _sentencepiece_facts(path: Path) -> _Facts:
     names = {41: "bos", 42: "eos", 43: "pad"}
     count = 0
     try:
-        for number, message in _fields(memoryview(path.read_bytes())):
+        for number, message in proto_fields(memoryview(path.read_bytes())):
             if number == 1 and isinstance(message, memoryview):
                 name = next(
-                    (v for n, v in _fields(message) if n == 1 and isinstance(v, memoryview)), memoryview(b"")
+                    (v for n, v in proto_fields(message) if n == 1 and isinstance(v, memoryview)),
+                    memoryview(b""),
                 )
                 tokens[bytes(name).decode("utf-8", "replace")] = count
                 count += 1
             elif number == 2 and isinstance(message, memoryview):
-                for key, value in _fields(message):
+                for key, value in proto_fields(message):
                     if key in names and isinstance(value, int):
                         ids[names[key]] = value - (1 << 64) if value >> 63 else value
     except (IndexError, KeyError) as error:

@@ -1,5 +1,9 @@
-"""Is a folder of token shards what its manifest says? Every byte is read once."""
+"""Is a folder of token shards what its manifest says? Every byte is read once.
 
+python -m shards.verify FOLDER [FOLDER ...]     # one sentence for each problem; exit status 1 if there is one
+"""
+
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from shards.format import Manifest, ShardError, ShardFile, file_sha256, row_schema
+from shards.index import ShardIndex, digest_of, row_starts
 
 
 def verify(path: str | Path) -> list[str]:
@@ -23,7 +28,7 @@ def verify(path: str | Path) -> list[str]:
     ):
         if said != summed:
             found.append(f"{folder}: the manifest says {said} {name}, but its shards have {summed}")
-    return [*found, *_tokenizer_problems(folder, manifest)]
+    return [*found, *_index_problems(folder, manifest), *_tokenizer_problems(folder, manifest)]
 
 
 def check(path: str | Path) -> Manifest:
@@ -36,6 +41,18 @@ def check(path: str | Path) -> Manifest:
     if problems:
         raise ShardError("\n".join(problems))
     return Manifest.load(Path(path))
+
+
+def _index_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
+    if manifest.index is None or not isinstance(manifest.shards, ShardIndex):
+        return
+    path = folder / manifest.index.file
+    if path.stat().st_size != manifest.index.bytes or file_sha256(path) != manifest.index.sha256:
+        yield f"{path}: was altered: its sha256 is not the manifest's"
+    if not np.array_equal(manifest.shards.first_rows, row_starts([s.rows for s in manifest.shards])[:-1]):
+        yield f"{path}: first_row is not the sum of the rows before; write the shards again"
+    if digest_of(manifest.tokenizer.sha256, manifest.shards) != manifest.digest:
+        yield f"{folder}: the manifest's data_digest is not that of its shards; write the shards again"
 
 
 def _tokenizer_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
@@ -103,3 +120,25 @@ def _batch_problems(batch: pa.RecordBatch, manifest: Manifest) -> Iterator[str]:
 
 def _lengths(column: pa.Array) -> np.ndarray:
     return np.diff(column.offsets.to_numpy().astype(np.int64))
+
+
+def main(arguments: list[str]) -> int:
+    """Check folders; what is wrong goes to standard output, one sentence a line."""
+    if not arguments or arguments[0].startswith("-"):
+        sys.stderr.write("usage: python -m shards.verify FOLDER [FOLDER ...]\n")
+        return 2
+    wrong = 0
+    for folder in arguments:
+        problems = verify(folder)
+        wrong += len(problems)
+        for problem in problems:
+            sys.stdout.write(f"{problem}\n")
+        if not problems:
+            manifest = Manifest.load(Path(folder))
+            held = f"{len(manifest.shards)} shards, {manifest.rows} rows, {manifest.tokens} tokens"
+            sys.stdout.write(f"{folder}: whole ({held})\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -94,15 +94,16 @@ def open_subject(name: str, path: Path) -> Subject:
 
 def score(subject: Subject, group: str, texts: Sequence[str]) -> Score:
     """Encode, time and decode some texts."""
+    column = pa.array(texts, pa.large_string())
     started = time.process_time()
-    encoded = subject.encoder.encode_batch(texts)
+    encoded = subject.encoder.encode(column)
     seconds = time.process_time() - started
     bounds = zip(encoded.offsets[:-1].tolist(), encoded.offsets[1:].tolist(), strict=True)
     ids = encoded.ids.tolist()
     broken = sum(
         subject.decode(ids[start:end]) != text for text, (start, end) in zip(texts, bounds, strict=True)
     )
-    words = hash_words(pa.array(texts, pa.large_string()), word_alphabet())
+    words = hash_words(column, word_alphabet())
     return Score(
         subject.name,
         group,
@@ -129,7 +130,8 @@ def compare(subjects: Iterable[Subject], groups: Mapping[str, Sequence[str]]) ->
         held[ALL] = [text for texts in groups.values() for text in texts]
     scores = []
     for subject in subjects:
-        subject.encoder.encode_batch([next(iter(texts[0] for texts in held.values() if texts), "")])
+        first = next(iter(texts[0] for texts in held.values() if texts), "")
+        subject.encoder.encode(pa.array([first], pa.large_string()))
         scores += [score(subject, group, texts) for group, texts in held.items()]
     return scores
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
-from shards.format import file_sha256
-from shards.tokenizer import RANK_FILES, read_ranks
+from shards.tokenizer import GPT2_WORDS, known_ranks, read_ranks
 
 
 def byte_letters() -> list[str]:
@@ -42,11 +41,7 @@ def tokenizer_from_ranks(path: Path) -> Tokenizer:
     Raises:
         ValueError: the file is not known, so neither is its word pattern.
     """
-    known = RANK_FILES.get(file_sha256(path))
-    if known is None:
-        raise ValueError(
-            f"{path}: is a rank file that is not known, so its word pattern is not; give a tokenizer.json"
-        )
+    known = known_ranks(path)
     ranks, letters = read_ranks(path), byte_letters()
 
     def spell(token: bytes) -> str:
@@ -59,12 +54,15 @@ def tokenizer_from_ranks(path: Path) -> Tokenizer:
 
     vocab = {spell(token): rank for token, rank in ranks.items()} | dict(known.special)
     tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=list(merges()), ignore_merges=True))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(known.pattern), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    if known.pattern == GPT2_WORDS:  # ByteLevel has this one built in
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    else:
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Split(Regex(known.pattern), behavior="isolated"),
+                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+            ]
+        )
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in known.special])
     return tokenizer

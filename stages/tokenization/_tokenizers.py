@@ -1,144 +1,119 @@
 """Tokenizers of three file formats behind one small interface: texts in, flat numpy arrays out.
 
 Whatever the file says, a document is encoded as plain text: the strings of special tokens in it do not become
-special tokens, nothing is padded, nothing is cut off, and nothing is put before or after it.
+special tokens, nothing is padded, nothing is cut off, and nothing is put before or after it but what is asked for.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import sentencepiece
-import tokenizers
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.models import model_path
 from shards.format import TokenizerInfo
 from shards.tokenizer import FILE_NAMES, tokenizer_info
-from stages.tokenization._ranks import tokenizer_from_ranks
+from stages.kernels.buffers import text_buffers
+from stages.tokenization._ends import Encoded, add_specials, interleave, select
+from stages.tokenization._engines import EngineFailed
+from stages.tokenization._gate import Choice, EngineDiffers, Fast, choose, first_difference
+from stages.tokenization._reference import Reference, open_reference
 
-# The encoder holds about 100 bytes for each token of a call until its arrays are taken out.
-CALL_CHARS = 1 << 20
-
-
-class Encoded(NamedTuple):
-    """Tokens of several texts, one after the other."""
-
-    ids: np.ndarray  # uint32
-    offsets: np.ndarray  # int64, texts + 1: where each text's tokens begin and end in `ids`
-    ends: np.ndarray  # uint32, as `ids`: where each token ends in its text, in code points; never falling
-
-
-class Tokenizer(Protocol):
-    """What `tokenize` needs of a tokenizer."""
-
-    @property
-    def info(self) -> TokenizerInfo:
-        """Its file's hash, its full size and its special ids."""
-        ...
-
-    def encode_batch(self, texts: Sequence[str]) -> Encoded:
-        """Token ids of each text, without special tokens."""
-        ...
-
-
-class _Tokens(NamedTuple):
-    ids: Sequence[int]
-    spans: Sequence[tuple[int, int]]
+CALL_BYTES = 8 << 20  # of text for a call of a fast engine; a text is never divided
 
 
 class FileTokenizer:
     """A tokenizer loaded from a file; pickles as the name of its file."""
 
-    def __init__(self, path: Path, info: TokenizerInfo) -> None:
-        self.path, self.info = path, info
-        self._encode = _ENCODERS[info.kind](path)
+    def __init__(self, path: Path, info: TokenizerInfo, engine: str = "auto") -> None:
+        self.path, self.info, self.engine = path, info, engine
+        self.reference: Reference = open_reference(info.kind, path)
+        self.choice: Choice = choose(engine, self.reference, info)
 
-    def __reduce__(self) -> tuple[type["FileTokenizer"], tuple[Path, TokenizerInfo]]:
-        return type(self), (self.path, self.info)
+    def __reduce__(self) -> tuple[type["FileTokenizer"], tuple[Path, TokenizerInfo, str]]:
+        return type(self), (self.path, self.info, self.engine)
 
     def encode_batch(self, texts: Sequence[str]) -> Encoded:
-        """Token ids of each text, without special tokens."""
-        ids: list[np.ndarray] = [np.zeros(0, np.uint32)]
-        ends: list[np.ndarray] = [np.zeros(0, np.uint32)]
-        lengths: list[int] = []
-        for call in _calls(texts):
-            for tokens in self._encode(call):
-                ids.append(np.array(tokens.ids, np.uint32))
-                # A token that is part of a character ends where the character ends, so ends may stand still;
-                # normalizers that reorder characters could make them fall, which no span survives.
-                spans = np.fromiter(map(itemgetter(1), tokens.spans), np.uint32, len(tokens.ids))
-                ends.append(np.maximum.accumulate(spans))
-                lengths.append(len(tokens.ids))
-        offsets = np.zeros(len(lengths) + 1, np.int64)
-        np.cumsum(lengths, out=offsets[1:])
-        return Encoded(np.concatenate(ids), offsets, np.concatenate(ends))
+        """Token ids of each text, without special tokens, by the reference."""
+        return self.reference.encode(texts)
+
+    def encode(self, texts: pa.Array, bos: int | None = None, eos: int | None = None) -> Encoded:
+        """Token ids of each text of a large_string array without nulls, with special tokens around each.
+
+        What the fast engine fails on, and every text that its tokens do not spell by their length, is encoded by
+        the reference.
+        """
+        fast = self.choice.fast
+        if fast is None:
+            return self._by_reference(texts, bos, eos)
+        rest = fast.beyond(texts)
+        some = texts.filter(pa.array(~rest)) if rest.any() else texts
+        encoded, wrong = fast.spelling.lay_out(self._parts(fast, some), some, bos, eos)
+        if not wrong.any() and not rest.any():
+            return encoded
+        encoded = select(encoded, np.flatnonzero(~wrong))
+        rest[~rest] = wrong
+        return interleave(encoded, self._by_reference(texts.filter(pa.array(rest)), bos, eos), rest)
+
+    def _parts(self, fast: Fast, texts: pa.Array) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Ids and offsets of runs of texts."""
+        parts = []
+        _, offsets = text_buffers(texts)
+        for first, last in _runs(offsets):
+            run = texts.slice(first, last - first)
+            try:
+                parts.append(fast.engine.encode(run))
+            except EngineFailed:
+                encoded = self.reference.encode(run.to_pylist())
+                parts.append((encoded.ids, encoded.offsets))
+        return parts
+
+    def _by_reference(self, texts: pa.Array, bos: int | None, eos: int | None) -> Encoded:
+        chars = pc.utf8_length(texts).to_numpy(zero_copy_only=False)
+        return add_specials(self.reference.encode(texts.to_pylist()), chars, bos, eos)
+
+    def check(
+        self, texts: pa.Array, ids: pa.Array, encoded: Encoded, specials: tuple[int | None, int | None]
+    ) -> None:
+        """Encode texts again by the reference.
+
+        Args:
+            texts: large_string without nulls.
+            ids: their documents' ids, for the error.
+            encoded: their tokens, special ones included.
+            specials: ids of BOS and EOS around them.
+
+        Raises:
+            EngineDiffers: the tokens of a text are others.
+        """
+        at = first_difference(encoded, self._by_reference(texts, *specials))
+        if at is not None:
+            raise EngineDiffers(
+                f"tokenize: document {ids[at].as_py()!r}: the engine {self.choice.name} gives other tokens than the "
+                "reference, so none of its documents can be trusted; write engine: reference"
+            )
 
 
-def _calls(texts: Sequence[str]) -> Iterator[list[str]]:
-    """The texts in runs of about CALL_CHARS characters; a text is never divided."""
-    call: list[str] = []
-    size = 0
-    for text in texts:
-        call.append(text)
-        size += len(text)
-        if size >= CALL_CHARS:
-            yield call
-            call, size = [], 0
-    if call:
-        yield call
+def _runs(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
+    """First and last row (exclusive) of runs of about CALL_BYTES."""
+    first, rows = 0, len(offsets) - 1
+    while first < rows:
+        last = int(np.searchsorted(offsets, offsets[first] + CALL_BYTES, "right")) - 1
+        last = min(max(last, first + 1), rows)
+        yield first, last
+        first = last
 
 
-_Encode = Callable[[list[str]], Iterator[_Tokens]]
-
-
-def _as_plain_text(tokenizer: Any) -> _Encode:
-    """Settle what a tokenizer.json may say about special tokens, padding and truncation."""
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    tokenizer.encode_special_tokens = True  # the strings of special tokens are encoded as any other text
-    tokenizer.post_processor = None  # it would add special tokens, and trim white space off the spans
-
-    def encode(texts: list[str]) -> Iterator[_Tokens]:
-        for encoding in tokenizer.encode_batch(texts, add_special_tokens=False):
-            yield _Tokens(encoding.ids, encoding.offsets)
-
-    return encode
-
-
-def _json_encoder(path: Path) -> _Encode:
-    return _as_plain_text(tokenizers.Tokenizer.from_file(str(path)))
-
-
-def _ranks_encoder(path: Path) -> _Encode:
-    return _as_plain_text(tokenizer_from_ranks(path))
-
-
-def _sentencepiece_encoder(path: Path) -> _Encode:
-    processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
-
-    def encode(texts: list[str]) -> Iterator[_Tokens]:
-        for mapping in processor.encode(texts, return_type="offset_mapping"):
-            yield _Tokens(mapping["ids"], mapping["offsets"])
-
-    return encode
-
-
-_ENCODERS: Mapping[str, Callable[[Path], _Encode]] = {
-    "tokenizers": _json_encoder,
-    "sentencepiece": _sentencepiece_encoder,
-    "tiktoken": _ranks_encoder,
-}
-
-
-def open_tokenizer(path: Path, bos_token: str | None = None, eos_token: str | None = None) -> FileTokenizer:
+def open_tokenizer(
+    path: Path, bos_token: str | None = None, eos_token: str | None = None, engine: str = "auto"
+) -> FileTokenizer:
     """Load a tokenizer.json, SentencePiece .model or known .tiktoken file.
 
     Raises:
-        ValueError: it is none of them, or lacks a named token.
+        ValueError: it is none of them, lacks a named token, or an engine is asked for that cannot encode with it.
     """
-    return FileTokenizer(path, tokenizer_info(path, bos_token=bos_token, eos_token=eos_token))
+    return FileTokenizer(path, tokenizer_info(path, bos_token=bos_token, eos_token=eos_token), engine)
 
 
 def tokenizer_file(tokenizer: str | None, side: Mapping[str, Path]) -> Path:

@@ -10,11 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from pipeline.schema import INPUT_IDS, TEXT, TOKEN_COUNT, TOKEN_ENDS, TOKENIZER
+from pipeline.schema import ID, ID_HASH, INPUT_IDS, TEXT, TOKEN_COUNT, TOKEN_ENDS, TOKENIZER, hash_fractions
 from pipeline.stage import MapStage, Marks
 from shards.format import TokenizerInfo
 from shards.tokenizer import tokenizer_info
-from stages.tokenization._tokenizers import Encoded, FileTokenizer, open_tokenizer, tokenizer_file
+from stages.tokenization._ends import select
+from stages.tokenization._engines import engine_version
+from stages.tokenization._tokenizers import FileTokenizer, open_tokenizer, tokenizer_file
+
+SAMPLE = "tokenize/check"  # what makes the sample that is checked independent of others
 
 
 class Reason(StrEnum):
@@ -22,30 +26,6 @@ class Reason(StrEnum):
 
     TOO_FEW_TOKENS = "too_few_tokens"
     TOO_MANY_TOKENS = "too_many_tokens"
-
-
-def add_specials(encoded: Encoded, chars: np.ndarray, bos: int | None, eos: int | None) -> Encoded:
-    """Put special tokens around every text; BOS ends at 0, EOS at the end of the text.
-
-    Args:
-        encoded: tokens without special tokens.
-        chars: length of each text in code points.
-        bos: id to put first, or None.
-        eos: id to put last, or None.
-    """
-    before, after = int(bos is not None), int(eos is not None)
-    texts = len(encoded.offsets) - 1
-    lengths = np.diff(encoded.offsets)
-    offsets = encoded.offsets + (before + after) * np.arange(texts + 1)
-    ids, ends = np.empty(offsets[-1], np.uint32), np.empty(offsets[-1], np.uint32)
-    # token j of text i moves past the specials of the texts before it and its own BOS
-    places = np.arange(len(encoded.ids)) + np.repeat((before + after) * np.arange(texts) + before, lengths)
-    ids[places], ends[places] = encoded.ids, encoded.ends
-    if bos is not None:
-        ids[offsets[:-1]], ends[offsets[:-1]] = bos, 0
-    if eos is not None:
-        ids[offsets[1:] - 1], ends[offsets[1:] - 1] = eos, chars
-    return Encoded(ids, offsets, ends)
 
 
 def length_reasons(counts: np.ndarray, min_tokens: int | None, max_tokens: int | None) -> pa.Array:
@@ -74,7 +54,7 @@ class Tokenize(MapStage[FileTokenizer]):
 
     reasons = Reason
     sides: ClassVar[Mapping[str, str]] = {"tokenizer": "folder of train_tokenizer"}
-    libraries: ClassVar[Sequence[str]] = ("tokenizers", "sentencepiece")
+    libraries: ClassVar[Sequence[str]] = ("tokenizers", "sentencepiece", "fastokens", "gigatoken")
     summarize: ClassVar[Mapping[str, Literal["sum", "values"]]] = {"token_count": "sum"}
 
     tokenizer: str | None = Field(
@@ -90,6 +70,18 @@ class Tokenize(MapStage[FileTokenizer]):
     eos_token: str | None = Field(
         None, description="the token that ends a document; null: the usual names are tried"
     )
+    engine: Literal["auto", "reference", "fastokens", "gigatoken"] = Field(
+        "auto",
+        description="what encodes; the output is the same: auto takes a fast engine where it is known and shown to "
+        "give the tokens of the reference (`tokenizers`, `sentencepiece`), else the reference",
+    )
+    check: float | None = Field(
+        0.0002,
+        gt=0.0,
+        le=1.0,
+        description="share of the documents, by hash of id, that the reference encodes again when a fast engine "
+        "is used; a difference stops the run; null: none",
+    )
     min_tokens: int | None = Field(
         None, ge=1, description="tokens, special ones included; null turns the rule off"
     )
@@ -98,8 +90,8 @@ class Tokenize(MapStage[FileTokenizer]):
     )
 
     def reads(self) -> pa.Schema:
-        """The text; null counts as empty."""
-        return pa.schema([TEXT])
+        """The text, null counting as empty, and what chooses and names the documents that are checked."""
+        return pa.schema([ID, ID_HASH, TEXT])
 
     def writes(self) -> pa.Schema:
         """Ids, where they end in the text, their number, and whose ids they are."""
@@ -118,6 +110,10 @@ class Tokenize(MapStage[FileTokenizer]):
         found: list[str] = []
         if self.min_tokens is not None and self.max_tokens is not None and self.min_tokens > self.max_tokens:
             found.append(f"min_tokens {self.min_tokens} is above max_tokens {self.max_tokens}; swap them")
+        if self.engine not in ("auto", "reference") and engine_version(self.engine) is None:
+            found.append(
+                f"engine {self.engine!r} is not installed; pip install {self.engine}, or write engine: auto"
+            )
         path = None if self.tokenizer is None else tokenizer_file(self.tokenizer, {})
         if path is None or not path.is_file():  # a missing file is reported by who asks resources()
             return found
@@ -127,26 +123,47 @@ class Tokenize(MapStage[FileTokenizer]):
             return [*found, str(error)]
         return [*found, *missing_specials(info, self.add_bos, self.add_eos)]
 
+    def describe(self) -> Sequence[str]:
+        """The engine that will encode, and why it."""
+        path = None if self.tokenizer is None else tokenizer_file(self.tokenizer, {})
+        if path is None or not path.is_file():
+            return (f"engine: {self.engine}, settled when the tokenizer is there",)
+        try:
+            choice = open_tokenizer(path, self.bos_token, self.eos_token, self.engine).choice
+        except ValueError as error:
+            return (f"engine: {error}",)
+        return (f"engine: {choice.name} ({choice.why})",)
+
     def open(self, side: Mapping[str, Path]) -> FileTokenizer:
         """Load the tokenizer.
 
         Raises:
-            ValueError: it lacks a special token that the params ask for.
+            ValueError: it lacks a special token that the params ask for, or does not go with the engine.
         """
         path = tokenizer_file(self.tokenizer, side)
-        tokenizer = open_tokenizer(path, bos_token=self.bos_token, eos_token=self.eos_token)
+        tokenizer = open_tokenizer(path, self.bos_token, self.eos_token, self.engine)
         missing = missing_specials(tokenizer.info, self.add_bos, self.add_eos)
         if missing:
             raise ValueError(f"{path}: {'; '.join(missing)}")
         return tokenizer
 
     def annotate(self, batch: pa.RecordBatch, resource: FileTokenizer) -> Marks:
-        """Ids and counts of each row; rows of too few or too many tokens are rejected."""
-        text = pc.fill_null(batch.column("text"), "")
-        chars = pc.utf8_length(text).to_numpy(zero_copy_only=False)
+        """Ids and counts of each row; rows of too few or too many tokens are rejected.
+
+        Raises:
+            EngineDiffers: a fast engine and the reference give different tokens for a document of the sample.
+        """
+        text = batch.column("text")
+        if text.null_count:
+            text = pc.fill_null(text, "")
         info = resource.info
         bos, eos = info.bos_id if self.add_bos else None, info.eos_id if self.add_eos else None
-        encoded = add_specials(resource.encode_batch(text.to_pylist()), chars, bos, eos)
+        encoded = resource.encode(text, bos, eos)
+        if self.check is not None and resource.choice.fast is not None:
+            rows = np.flatnonzero(hash_fractions(batch.column("id_hash"), SAMPLE) < self.check)
+            if len(rows):
+                at = pa.array(rows)
+                resource.check(text.take(at), batch.column("id").take(at), select(encoded, rows), (bos, eos))
         counts = np.diff(encoded.offsets)
         rows = batch.num_rows
         codes = pa.array(np.zeros(rows, np.int32))

@@ -29,7 +29,7 @@ def test_json_round_trip():
     ("change", "message"),
     [
         ({"format": "other"}, "is not a manifest of token shards"),
-        ({"format_version": 2}, "format version 2 cannot be read; this package reads version 1"),
+        ({"format_version": 3}, "format version 3 cannot be read; this package reads versions 1 and 2"),
         ({"surprise": 1}, "a field is missing or unknown"),
         ({"tokenizer": {"sha256": "x"}}, "a field is missing or unknown"),
     ],

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from shards.format import Manifest, ShardError
+from shards.gather import gather
 from shards.loader import TokenShards, cu_seqlens, locate, position_ids, row_starts
 from shards.tokenizer import tokenizer_info
 from tests.shards.make import documents, small_shards, tokenized, tokenizer_folder, write_shards
@@ -170,7 +171,11 @@ def test_loader_of_a_corpus_beyond_int32(folder, monkeypatch):  # T45: the index
     loader = TokenShards(folder, batch=3, seed=1)
     huge = 5 * 2**31
     monkeypatch.setattr(TokenShards, "__len__", lambda self: huge if self is loader else 0)
-    monkeypatch.setattr(loader, "collate", lambda rows: {"rows": rows})
+    block = gather([], 0, None, (), "int64", 0)
+    monkeypatch.setattr(
+        loader, "_gather", lambda rows, width: block._replace(arrays={"rows": rows}, lengths=rows * 0)
+    )
+    loader.columns = ("rows",)
     loader.position = huge - 7
     found = [batch["rows"].tolist() for batch in loader]
     assert [len(rows) for rows in found] == [3, 3, 1]

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from shards.format import Manifest, ShardError, file_sha256
-from shards.verify import check, verify
+from shards.verify import check, main, verify
 from tests.shards.make import small_shards
 
 
@@ -105,3 +105,13 @@ def test_other_columns(folder):
 
 def test_no_manifest(tmp_path):
     assert "has no manifest.json" in verify(tmp_path)[0]
+
+
+def test_command_line(folder, capsys):
+    assert main([str(folder)]) == 0
+    assert ": whole (3 shards, " in capsys.readouterr().out
+    (folder / "00001-shard.arrow").unlink()
+    assert main([str(folder), str(folder)]) == 1
+    assert capsys.readouterr().out.count("00001-shard.arrow: is missing") == 2
+    assert main([]) == main(["--help"]) == 2
+    assert "usage: python -m shards.verify" in capsys.readouterr().err
