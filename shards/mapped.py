@@ -68,6 +68,7 @@ class Mapped:
         self._first: list[int] = self.first.tolist()
         self._begins = {n: (self.offsets[n].tolist(), self.values[n].tolist()) for n in names}
         self._numbers = memoryview(self.numbers.data)
+        self._pieces: list[pa.Array] | None = None
 
     def _begin(self, batches: list[pa.RecordBatch], name: str, buffer: int, width: int) -> np.ndarray:
         """Where one buffer of a column begins, batch by batch, in elements of `width` bytes from the start."""
@@ -105,11 +106,12 @@ class Mapped:
         return found
 
     def pieces(self, row: int) -> list[dict[str, Any]]:
-        """Where a row came from; its record batch is read again."""
+        """Where a row came from; the first call reads the shard's record batches again, which copies nothing."""
+        if self._pieces is None:
+            with pa.ipc.open_stream(self.buffer) as reader:
+                self._pieces = [batch.column("pieces") for batch in reader if batch.num_rows]
         number = bisect_right(self._first, row) - 1
-        with pa.ipc.open_stream(self.buffer) as reader:
-            batch = [batch for batch in reader if batch.num_rows][number]
-        found: list[dict[str, Any]] = batch.column("pieces")[row - self._first[number]].as_py()
+        found: list[dict[str, Any]] = self._pieces[number][row - self._first[number]].as_py()
         return found
 
 

@@ -85,3 +85,52 @@ def _show(card: Any, output: Path) -> None:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
+
+
+def composition(
+    shards: Annotated[Path, typer.Argument(help="folder of token shards", show_default=False)],
+    every: Annotated[int, typer.Option(min=1, help="rows that are counted together")] = 1000,
+    seed: Annotated[int | None, typer.Option(help="the trainer's seed; none: the stored order")] = None,
+    epoch: Annotated[int, typer.Option(min=0, help="whose order")] = 0,
+    scores: Annotated[Path | None, typer.Option(help="Parquet with id and a score of documents")] = None,
+    score: Annotated[str, typer.Option(help="column of the score")] = "score",
+    as_json: Annotated[bool, typer.Option("--json", help="a JSON object a line, with the largest documents")] = False,
+) -> None:  # fmt: skip
+    """Sources, lengths and scores of every thousand rows, in the order in which a trainer takes them."""
+    import json
+
+    from shards.composition import composition as parts_of
+    from shards.format import ShardError
+    from shards.loader import TokenShards
+
+    try:
+        data = TokenShards(shards, seed=seed or 0, shuffle=seed is not None)
+        known = None if scores is None else _read_scores(scores, score)
+        for part in parts_of(data, every, epoch, known):
+            if as_json:
+                typer.echo(json.dumps(part._asdict(), ensure_ascii=False))
+                continue
+            shares = "  ".join(f"{name} {100 * n / part.tokens:.1f} %" for name, n in part.sources.items())
+            scored = "" if part.mean_score is None else f"  score {part.mean_score:.3f}"
+            typer.echo(f"rows {part.first} to {part.first + part.rows - 1}  {part.tokens} tokens  "
+                       f"{part.mean_document:.0f} a document{scored}  {shares}")  # fmt: skip
+    except ShardError as error:
+        raise DataError(str(error)) from error
+
+
+def _read_scores(path: Path, column: str) -> dict[str, float]:
+    """Scores by document id.
+
+    Raises:
+        DataError: the file cannot be read, or lacks a column.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, columns=["id", column])
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from error
+    if column not in table.column_names or "id" not in table.column_names:
+        raise DataError(f"{path}: needs the columns id and {column}, but has {', '.join(table.column_names)}")
+    return dict(zip(table["id"].to_pylist(), table[column].to_pylist(), strict=True))
