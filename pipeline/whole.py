@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.books import Books
 from pipeline.checkpoint import file_written, unit_folder
+from pipeline.errors import DataError
 from pipeline.fingerprint import address
 from pipeline.io.store import Store
 from pipeline.plan import Entry
@@ -42,7 +43,10 @@ def commit_sink(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
                 ShardInfo([published(partition, f) for f in sink["files"]], sink["rows"], sink["meta"], unit)
             )
         opened = loaded.opener(name, sides_of(store, plan, name, args["sides"]))
-        plan.graph.nodes[name].stage.commit(shards, out, opened)  # type: ignore[attr-defined]
+        try:
+            plan.graph.nodes[name].stage.commit(shards, out, opened)  # type: ignore[attr-defined]
+        except ValueError as error:  # what only all documents together could show to be wrong
+            raise DataError(f"node '{name}': {error}") from error
         made = sorted(p for p in out.rglob("*") if p.is_file())
         files = {str(p.relative_to(scratch)): file_written(p) for p in made}
         return finish(scratch, files, {"node": name, "books": Books(0).data})

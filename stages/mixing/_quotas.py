@@ -150,6 +150,6 @@ def _shortage(limits: Mapping[str, int], phases: Sequence[PhaseShare], budget: i
         if asked * budget > limits[name]
     ]
     return (
-        f"budget {budget:,} asks too much of {len(short)} groups: {'; '.join(short)}. Give a budget of at most "
+        f"budget {budget:,} asks too much: {'; '.join(short)}. Give a budget of at most "
         f"{int(most):,}, raise max_epochs, or set scarce to shrink or redistribute"
     )

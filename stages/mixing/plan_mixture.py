@@ -157,7 +157,7 @@ class PlanMixture(Sink[None]):
         empty = sorted(name for name, asked in demand_of(phases).items() if asked and not available.get(name))
         if empty and self.weights:
             raise ValueError(
-                f"plan_mixture: {self.by} '{empty[0]}' has a weight, but its documents have no {self.unit}; "
+                f"{self.by} '{empty[0]}' has a weight, but its documents have no {self.unit}; "
                 "give it weight 0"
             )
         return phases
@@ -169,13 +169,13 @@ class PlanMixture(Sink[None]):
         unknown = sorted(given.keys() - available.keys())
         if unknown:
             raise ValueError(
-                f"plan_mixture: {where} names '{unknown[0]}', but no document has this {self.by}; there are "
+                f"{where} names '{unknown[0]}', but no document has this {self.by}; there are "
                 f"{', '.join(available) or 'no documents'}"
             )
         missing = sorted(available.keys() - given.keys())
         if missing and self.others == "error":
             raise ValueError(
-                f"plan_mixture: {where} leaves out '{missing[0]}', which documents have as {self.by}; give it a "
+                f"{where} leaves out '{missing[0]}', which documents have as {self.by}; give it a "
                 "weight (0 leaves it out), or set others: drop"
             )
         return normalised({name: exact(weight) for name, weight in given.items()})

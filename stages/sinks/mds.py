@@ -36,10 +36,19 @@ def encode_sample(name: str, ids: np.ndarray) -> bytes:
     return np.array([len(text), len(tokens)], "<u4").tobytes() + text + tokens
 
 
+def check_size(size: int) -> None:
+    """Raise OverflowError for a shard that 32-bit offsets cannot address."""
+    if size >= 1 << 32:
+        raise OverflowError(
+            f"a shard of {size} bytes: MDS shards hold less than 4 GiB; cut documents with chunk_long_documents"
+        )
+
+
 def encode_shard(samples: Sequence[bytes], config: bytes) -> bytes:
     """A shard of encoded samples."""
     head = 4 + 4 * (len(samples) + 1) + len(config)
     offsets = np.cumsum([head, *map(len, samples)], dtype=np.int64)
+    check_size(int(offsets[-1]))
     return (
         np.array([len(samples)], "<u4").tobytes()
         + offsets.astype("<u4").tobytes()
@@ -92,14 +101,15 @@ class WriteMds(TokenSink):
         dtype = np.dtype(id_dtype(resource.info.vocab_size))
         entries: list[Mapping[str, Any]] = []
         held: list[bytes] = []
-        size = documents = 0
+        empty = 8 + len(header)  # bytes of a shard without samples
+        size, documents = empty, 0
         for docs in read_checked(batches, resource.info):
             refuse_labels(docs, self.labels == "drop", "MDS")
             documents += len(docs.lengths)
             for sample in _samples(docs, dtype):
                 if held and size + len(sample) + 4 > self.size_limit:
                     entries.append(self._flush(held, header, config, out, len(entries)))
-                    held, size = [], 0
+                    held, size = [], empty
                 held.append(sample)
                 size += len(sample) + 4
         if held:

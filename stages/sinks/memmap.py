@@ -25,12 +25,15 @@ IDS, MASK, DOCUMENTS = "ids.bin", "mask.bin", "documents.parquet"
 
 
 def bounds_table(names: pa.ChunkedArray, lengths: np.ndarray) -> bytes:
-    """A gzip CSV with a line for each document: start, end (in tokens) and id; the same rows give the same bytes."""
+    """A gzip CSV without a header, as dolma writes it: start, end (in tokens) and id of each document that has tokens.
+
+    The same rows give the same bytes.
+    """
     text = io.StringIO()
     ends = np.cumsum(lengths)
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["start", "end", "id"])
-    writer.writerows(zip((ends - lengths).tolist(), ends.tolist(), names.to_pylist(), strict=True))
+    rows = zip((ends - lengths).tolist(), ends.tolist(), names.to_pylist(), strict=True)
+    writer.writerows(row for row in rows if row[1] > row[0])
     return gzip.compress(text.getvalue().encode(), mtime=0)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
+from pipeline.schema import id_hashes
 from pipeline.stage import ShardInfo
 from shards.format import id_dtype
 from stages.sinks._merge import finish_export, refuse_labels
@@ -23,7 +24,7 @@ _BLOCK = 512  # what tar rounds sizes up to, and the size of a header
 class WriteWebdataset(TokenSink):
     """Write tar shards for WebDataset, a document a sample, with the tokenizer and a manifest beside them.
 
-    A sample's key is its number in the shard's partition; its id stands in KEY.json, as ids have dots and slashes.
+    A sample's key is the hash of its id, which stands in KEY.json: ids have dots and slashes, and keys must not.
     """
 
     libraries: ClassVar[Sequence[str]] = ("numpy",)
@@ -59,15 +60,14 @@ class WriteWebdataset(TokenSink):
     def _samples(self, batches: Iterator[pa.RecordBatch], resource: Opened) -> Iterator[list[Member]]:
         """Files of each document."""
         dtype = np.dtype(id_dtype(resource.info.vocab_size))
-        number = 0
         for docs in read_checked(batches, resource.info):
             refuse_labels(docs, self.labels == "drop", "WebDataset")
             ends = np.cumsum(docs.lengths)
             ids = docs.ids.astype(dtype)
             bounds = zip((ends - docs.lengths).tolist(), ends.tolist(), strict=True)
-            for name, (start, end) in zip(docs.names.to_pylist(), bounds, strict=True):
-                yield _members(f"{number:09d}", name, ids[start:end])
-                number += 1
+            names = docs.names.to_pylist()
+            for name, key, (start, end) in zip(names, id_hashes(names).to_pylist(), bounds, strict=True):
+                yield _members(key.hex(), name, ids[start:end])
 
     def commit(self, shards: Sequence[ShardInfo], out: Path, resource: Opened) -> None:
         """Tokenizer and manifest, which lists the tar files."""

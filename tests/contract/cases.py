@@ -224,7 +224,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "tokenize": [{}, {"add_bos": True, "bos_token": "<s>", "min_tokens": 4, "max_tokens": 200}],
     "train_tokenizer": [{"vocab_size": 300}, {"vocab_size": 280, "sample_fraction": 0.6, "max_bytes": 900},
         {"model": "unigram", "vocab_size": 400, "digits": "single"}, {"model": "wordpiece", "vocab_size": 400}],
-    "write_token_shards": [{}, {"packing": "none", "seq_len": None}, {"seq_len": 7}, {"packing": "best_fit", "seq_len": 60}],
+    "write_token_shards": [{}, {"packing": "none", "seq_len": None}, {"seq_len": 7}, {"packing": "best_fit", "seq_len": 60, "packing_window": 100}],
     "write_megatron": [{}, {"merge": False, "prefix": "web", "labels": "drop"}],
     "write_memmap": [{}, {"merge": False, "extension": ".npy"}],
     "write_mds": [{}, {"size_limit": 1024, "compression": "zstd"}],

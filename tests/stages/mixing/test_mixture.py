@@ -230,13 +230,13 @@ def test_the_table_is_for_a_person(tmp_path):
     ],
 )
 def test_what_only_the_documents_show_to_be_wrong(tmp_path, params, error):
-    with pytest.raises(ValueError, match="plan_mixture") as raised:
+    with pytest.raises(ValueError, match=r"names|leaves out") as raised:
         planned(tmp_path, [corpus({"wiki": [1], "web": [1]})], **params)
     assert error in str(raised.value)
 
 
 def test_a_budget_too_large(tmp_path):
-    with pytest.raises(Shortage, match="budget 9 asks too much of 2 groups: 'web' may give 1 of the 4 asked"):
+    with pytest.raises(Shortage, match="budget 9 asks too much: 'web' may give 1 of the 4 asked"):
         planned(tmp_path, [corpus({"wiki": [1], "web": [1]})], weights={"wiki": 1, "web": 1}, budget=9)
 
 

@@ -60,7 +60,7 @@ def test_too_large_a_budget_says_what_to_write():
     with pytest.raises(Shortage) as error:
         plan_quotas({"a": 3, "b": 9}, phases_of([1, 1]), 10)
     assert str(error.value) == (
-        "budget 10 asks too much of 1 groups: 'a' may give 3 of the 5 asked. Give a budget of at most 6, raise "
+        "budget 10 asks too much: 'a' may give 3 of the 5 asked. Give a budget of at most 6, raise "
         "max_epochs, or set scarce to shrink or redistribute"
     )
 
