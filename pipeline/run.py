@@ -117,7 +117,7 @@ def _level(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
                 "books": unit.ledger.books.data,
                 "emitted": unit.emitted,
                 "sinks": unit.sinks,
-                "node_cpu_s": unit.cpu,
+                "node_cpu_s": unit.settler.cpu,
             }
             return finish(scratch, unit.files, record)
 

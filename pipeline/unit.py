@@ -1,19 +1,16 @@
 """One level of one partition: rows in from a source or from stored files, through the level's steps, and out.
 
-The only place that calls map, expand and sink stages, and a Global stage's `emit` (round 0) and `annotate`.
-Batches are pushed from step to step; a step with several inputs in this unit takes them one after the other,
-so that what it sees does not depend on the batch size.
+Map, expand and sink stages are called here, and a Global stage's `emit` (round 0) and `annotate`; what they say of
+rows, settle.py settles. Batches are pushed from step to step; a step with several inputs in this unit takes them one
+after the other, so that what it sees does not depend on the batch size.
 """
 
 import functools
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline import contract, exchange
 from pipeline.arrange import Placing, arranged_rows, check_places
@@ -26,11 +23,11 @@ from pipeline.io.arrow import STORED, TableWriter, Written, bounded, read_batche
 from pipeline.io.store import Store
 from pipeline.ledger import FATES_FILE, Ledger
 from pipeline.plan import Entry, Plan, Step
-from pipeline.quarantine import Failure, Guard, isolate
-from pipeline.rows import chosen, with_columns, with_nulls
-from pipeline.schema import CONTAMINATION, EVIDENCE, REJECTED_BY, hash_fractions
+from pipeline.quarantine import Failure, Guard
+from pipeline.rows import chosen, with_nulls
+from pipeline.settle import Settler
 from pipeline.spool import Spool
-from pipeline.stage import Damage, Marks
+from pipeline.stage import Damage
 
 _ENTRIES = ("read", "verdict", "arrange")  # actions that bring rows into a unit by themselves
 
@@ -54,14 +51,14 @@ class LevelUnit:
     """Runs one unit into a scratch folder. Use once."""
 
     def __init__(self, plan: Plan, given: UnitInput, store: Store, scratch: Path, guard: Guard) -> None:
-        self.plan, self.given, self.store, self.scratch, self.guard = plan, given, store, scratch, guard
+        self.plan, self.given, self.store, self.scratch = plan, given, store, scratch
         self.nodes = plan.graph.nodes
         self.steps = plan.steps_for(given.level, given.source)
         self.ledger = Ledger(given.source, plan.run.samples, scratch)
+        self.settler = Settler(plan, self.ledger, guard, self._send)
         self.files: dict[str, Written] = {}
         self.emitted: dict[str, dict[str, Any]] = {}
         self.sinks: dict[str, dict[str, Any]] = {}
-        self.cpu: dict[str, float] = {}
         self._edges = self._active_edges()
         self._spools: dict[tuple[str, int], Spool] = {}
         self._writers: dict[Entry, TableWriter] = {}
@@ -162,14 +159,6 @@ class LevelUnit:
         node = self.nodes[step.node]
         {"annotate": self._annotate, "expand": self._expand, "gather": self._gather}[step.action](node, batch)
 
-    @contextmanager
-    def _timed(self, node: str) -> Iterator[None]:
-        started = time.thread_time()
-        try:
-            yield
-        finally:
-            self.cpu[node] = self.cpu.get(node, 0.0) + time.thread_time() - started
-
     # --- sources --------------------------------------------------------------------------------
 
     def _read(self, node: Node) -> None:
@@ -177,7 +166,7 @@ class LevelUnit:
         resource = self.given.resources(node.name)
         batches = iter(node.stage.read(self.given.split, resource))  # type: ignore[attr-defined]
         while True:
-            with self._timed(node.name):
+            with self.settler.timed(node.name):
                 item = next(batches, None)
                 if isinstance(item, pa.RecordBatch):
                     contract.check_columns(
@@ -191,7 +180,7 @@ class LevelUnit:
                 continue
             for batch in bounded(iter([item]), self.plan.run.batch_rows, self.plan.run.batch_bytes):
                 self.ledger.read(node, batch)
-                self._keep(node, batch)
+                self.settler.keep(node, batch)
 
     # --- arranging ------------------------------------------------------------------------------
 
@@ -202,13 +191,13 @@ class LevelUnit:
         placing = Placing(node.name, self.scratch, self.plan.run)
 
         def call(part: pa.RecordBatch, _: int) -> pa.RecordBatch:
-            with self._timed(node.name):
+            with self.settler.timed(node.name):
                 placed = stage.place(part, resource)
             check_places(node.name, placed, part.num_rows)
             return placed
 
         for batch in (batch for spool in waiting for batch in spool):
-            for _, part, placed in self._isolated(node, batch, call):
+            for _, part, placed in self.settler.isolated(node, batch, call):
                 placing.add(part, placed)
                 self.ledger.gathered(node, part)
         self.files |= placing.close()
@@ -222,39 +211,14 @@ class LevelUnit:
             run.batch_bytes,
         ):
             self.ledger.arranged(node, batch)
-            self._keep(node, batch)
+            self.settler.keep(node, batch)
 
     # --- map, expand and global -----------------------------------------------------------------
-
-    def _isolated(
-        self, node: Node, batch: pa.RecordBatch, call: Callable[[pa.RecordBatch, int], Any]
-    ) -> Iterator[tuple[int, pa.RecordBatch, Any]]:
-        """Results of a stage's call, without the rows it fails on; those are set aside."""
-        self.guard.node = node.name
-        for item in isolate(batch, call, self.guard):
-            if isinstance(item, Failure):
-                self.ledger.failed(node, batch.slice(item.row, 1), item)
-            else:
-                yield item
-
-    def _mark(
-        self, node: Node, batch: pa.RecordBatch, annotate: Callable[[pa.RecordBatch, int], Marks]
-    ) -> None:
-        """Have rows annotated, and settle what was said of each."""
-
-        def call(part: pa.RecordBatch, start: int) -> Marks:
-            with self._timed(node.name):
-                marks = annotate(part, start)
-            contract.check_marks(node, marks, part.num_rows)
-            return marks
-
-        for _, part, marks in self._isolated(node, batch, call):
-            self._settle(node, part, marks.columns, marks.reject, marks.evidence)
 
     def _annotate(self, node: Node, batch: pa.RecordBatch) -> None:
         resource = self.given.resources(node.name)
         stage: Any = node.stage
-        self._mark(node, batch, lambda part, _: stage.annotate(part, resource))
+        self.settler.mark(node, batch, lambda part, _: stage.annotate(part, resource))
 
     def _verdict(self, node: Node) -> None:
         """A Global node's second pass over the rows it gathered."""
@@ -291,111 +255,27 @@ class LevelUnit:
         def annotate(part: pa.RecordBatch, start: int) -> Any:
             return stage.annotate(part, exchange.rows_between(verdicts, at + start, part.num_rows))
 
-        self._mark(node, batch, annotate)
+        self.settler.mark(node, batch, annotate)
 
     def _gather(self, node: Node, batch: pa.RecordBatch) -> None:
         resource = self.given.resources(node.name)
 
         def call(part: pa.RecordBatch, _: int) -> Any:
-            with self._timed(node.name):
+            with self.settler.timed(node.name):
                 table = node.stage.emit(part, resource, 0, _no_verdicts())  # type: ignore[attr-defined]
             exchange.check_emitted(node.name, table, part.num_rows)
             return table
 
         writer = self._writer(Entry(node.name, "in"), batch.schema)
-        for _, part, table in self._isolated(node, batch, call):
+        for _, part, table in self.settler.isolated(node, batch, call):
             self._emits.setdefault(node.name, []).append(exchange.moved(table, writer.rows))
             writer.write(part)
             self.ledger.gathered(node, part)
 
-    def _settle(
-        self,
-        node: Node,
-        batch: pa.RecordBatch,
-        columns: Mapping[str, pa.Array],
-        reject: pa.Array | None,
-        evidence: pa.Array | None,
-    ) -> None:
-        """Rows with their marks: kept ones go on, rejected ones go to their port, with the reason."""
-        if CONTAMINATION.name in columns:
-            self.ledger.leaked(node, batch, columns[CONTAMINATION.name])
-        batch = with_columns(batch, columns, overlay(batch.schema, node.stage))
-        if reject is None and evidence is None:
-            self.ledger.passed(node, batch.num_rows)
-            self._keep(node, batch)
-            return
-        reject = pa.nulls(batch.num_rows, pa.string()) if reject is None else reject
-        noted = pc.and_(self._spared(node, batch), pc.is_valid(reject))
-        if pc.any(noted).as_py():
-            self.ledger.marked(node, batch, noted, reject, evidence)
-        gone = pc.and_(pc.is_valid(reject), pc.invert(noted))
-        edited = None if evidence is None else pc.and_(pc.is_null(reject), pc.is_valid(evidence))
-        if edited is not None and pc.any(edited).as_py():
-            self.ledger.edited(node, batch, edited, evidence)
-        if not pc.any(gone).as_py():
-            self.ledger.passed(node, batch.num_rows)
-            self._keep(node, batch)
-            return
-        self._reject(node, batch, reject, gone, evidence)
-        kept = batch.filter(pc.invert(gone))
-        self.ledger.passed(node, kept.num_rows)
-        self._keep(node, kept)
-
-    def _spared(self, node: Node, batch: pa.RecordBatch) -> pa.Array:
-        """Rows whose verdict is only noted: all with `annotate_only`, a share chosen by hash in an audit."""
-        audit = self.plan.run.audit
-        if node.annotate_only or audit is None:
-            return pa.repeat(node.annotate_only, batch.num_rows)
-        return pa.array(hash_fractions(batch.column("id_hash"), f"{self.plan.run.seed}/audit") < audit)
-
-    def _reject(
-        self, node: Node, batch: pa.RecordBatch, reject: pa.Array, gone: pa.Array, told: pa.Array | None
-    ) -> None:
-        """Take the rows of `gone` out, with what the stage told of them."""
-        batch, evidence = batch.filter(gone), contract.evidence_json(told, gone).filter(gone)
-        told = None if told is None else told.filter(gone)
-        named = self.ledger.rejected(node, batch, reject.filter(gone), evidence, told)
-        schema = self.plan.graph.schemas[node.name, "rejected"]
-        verdicts = {REJECTED_BY.name: named, EVIDENCE.name: evidence}
-        self._send(node.name, "rejected", with_columns(batch, verdicts, schema))
-
-    def _keep(self, node: Node, batch: pa.RecordBatch) -> None:
-        self.ledger.kept(node, batch)
-        if batch.num_rows:
-            self._count_unread(node, batch)
-            self._send(node.name, "kept", batch)
-
-    def _count_unread(self, node: Node, batch: pa.RecordBatch) -> None:
-        """Rows that go nowhere because every reader of the node chooses by value, and none chose them."""
-        edges = [e for _, e in self.plan.graph.readers(node.name) if e.port == "kept"]
-        if edges and all(e.where for e in edges):
-            read = functools.reduce(pc.or_, (chosen(e, batch) for e in edges))
-            self.ledger.unread(node, pc.sum(pc.invert(read)).as_py() or 0)
-
     def _expand(self, node: Node, batch: pa.RecordBatch) -> None:
         resource = self.given.resources(node.name)
-
-        def call(part: pa.RecordBatch, _: int) -> Any:
-            with self._timed(node.name):
-                made = node.stage.expand(part, resource)  # type: ignore[attr-defined]
-            contract.check_expansion(node, made, part.num_rows)
-            return made
-
-        for _, part, made in self._isolated(node, batch, call):
-            if made.reject is not None and made.reject.null_count < part.num_rows:
-                whole = with_nulls(part, overlay(part.schema, node.stage))
-                self._reject(node, whole, made.reject, pc.is_valid(made.reject), made.evidence)
-            # what is replaced is not copied: a long parent's text for each of its pieces would be quadratic
-            inherited = [
-                n for n in part.schema.names if n not in made.columns and n not in node.stage.drops()
-            ]
-            children, ids, parents = Identity.children(part.select(inherited), made.parents)
-            passed = len(pc.unique(made.parents))
-            children = with_columns(children, made.columns, overlay(part.schema, node.stage))
-            self.ledger.passed(node, passed)
-            self.ledger.expanded(node, children.num_rows - passed, ids, parents)
-            for piece in bounded(iter([children]), self.plan.run.batch_rows, self.plan.run.batch_bytes):
-                self._keep(node, piece)
+        stage: Any = node.stage
+        self.settler.expand(node, batch, lambda part: stage.expand(part, resource))
 
     # --- sinks and the end ----------------------------------------------------------------------
 
@@ -410,7 +290,7 @@ class LevelUnit:
                     yield batch
 
         resource = self.given.resources(node.name)
-        with self._timed(node.name):
+        with self.settler.timed(node.name):
             info = node.stage.write(rows(), folder, resource)  # type: ignore[attr-defined]
         account = self.ledger.books.account(node.name, self.given.source)
         if account["written"] != account["in"]:
