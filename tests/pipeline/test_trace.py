@@ -9,7 +9,8 @@ from pipeline.api import open_run
 from pipeline.errors import DataError
 from pipeline.pieces import Piece, piece_line, pieces_of
 from pipeline.terminal import printable
-from pipeline.trace import find, stories, trace, trace_data
+from pipeline.trace import stories, trace, trace_data
+from pipeline.whereabouts import find
 from tests.support.corpora import full_config, run_here
 from tests.support.small import TEXT, small_run, write_documents
 
