@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -38,13 +39,34 @@ def write_ids(batches: Iterable[Docs], path: Path, dtype: np.dtype) -> np.ndarra
 
 
 def merge_files(parts: Sequence[Path], target: Path) -> None:
-    """All parts, in order, as one file that appears whole or not at all; the parts stay."""
+    """All parts, in order, as one file that appears whole or not at all; the parts stay. One part is not copied."""
     temporary = target.with_name(f".{target.name}.tmp")
+    if len(parts) == 1 and _linked(parts[0], target):
+        return
     with temporary.open("wb") as file:
         for part in parts:
             with part.open("rb") as source:
                 shutil.copyfileobj(source, file, 1 << 22)
     temporary.replace(target)
+
+
+def _linked(part: Path, target: Path) -> bool:
+    """A second name for a file, where the filesystem has such."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(part, target)
+    except OSError:
+        return False
+    return True
+
+
+def part_name(prefix: str, part: Path) -> str:
+    """What a partition's file is called beside those of others.
+
+    >>> part_name("web", Path("out/00003-ids.bin"))
+    'web-00003'
+    """
+    return f"{prefix}-{part.name.partition('-')[0]}"
 
 
 def finish_export(

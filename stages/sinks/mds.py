@@ -102,10 +102,11 @@ class WriteMds(TokenSink):
         entries: list[Mapping[str, Any]] = []
         held: list[bytes] = []
         empty = 8 + len(header)  # bytes of a shard without samples
-        size, documents = empty, 0
+        size, documents, tokens = empty, 0, 0
         for docs in read_checked(batches, resource.info):
             refuse_labels(docs, self.labels == "drop", "MDS")
             documents += len(docs.lengths)
+            tokens += len(docs.ids)
             for sample in _samples(docs, dtype):
                 if held and size + len(sample) + 4 > self.size_limit:
                     entries.append(self._flush(held, header, config, out, len(entries)))
@@ -115,7 +116,7 @@ class WriteMds(TokenSink):
         if held:
             entries.append(self._flush(held, header, config, out, len(entries)))
         names = [(entry["zip_data"] or entry["raw_data"])["basename"] for entry in entries]
-        return ShardInfo(names, documents, {"shards": entries})
+        return ShardInfo(names, documents, {"shards": entries, "tokens": tokens})
 
     def _flush(
         self, samples: Sequence[bytes], header: bytes, config: Mapping[str, Any], out: Path, number: int
@@ -140,7 +141,12 @@ class WriteMds(TokenSink):
             text = json.dumps({"shards": entries, "version": 2}, sort_keys=True)
             (out / INDEX).write_text(text, "utf-8")
             files = [name for shard in shards for name in shard.files]
-            facts = {"format": "mds", "samples": sum(entry["samples"] for entry in entries)}
+            facts = {
+                "format": "mds",
+                "dtype": id_dtype(resource.info.vocab_size),
+                "samples": sum(entry["samples"] for entry in entries),
+                "tokens": sum(int(str(shard.meta.get("tokens", 0))) for shard in shards),
+            }
             finish_export(out, resource, shards, [*files, INDEX], facts)
 
 

@@ -15,7 +15,15 @@ import pyarrow as pa
 from pydantic import Field
 
 from pipeline.stage import ShardInfo
-from stages.sinks._merge import MANIFEST, finish_export, merge_files, refuse_labels, remove, write_ids
+from stages.sinks._merge import (
+    MANIFEST,
+    finish_export,
+    merge_files,
+    part_name,
+    refuse_labels,
+    remove,
+    write_ids,
+)
 from stages.sinks._packing import Docs
 from stages.sinks._tokens import Opened, TokenSink, read_checked
 
@@ -111,13 +119,7 @@ class WriteMegatron(TokenSink):
         groups = [parts] if self.merge or not parts else [[part] for part in parts]
         files, sequences, tokens = [], 0, 0
         for group in groups:
-            name = (
-                self.prefix
-                if self.merge
-                else f"{self.prefix}-{group[0][0].name[:5]}"
-                if group
-                else self.prefix
-            )
+            name = self.prefix if self.merge or not group else part_name(self.prefix, group[0][0])
             lengths = np.concatenate([np.zeros(0, np.int64), *(np.load(part[1]) for part in group)])
             lengths = lengths[lengths > 0]
             merge_files([part[0] for part in group], out / f"{name}.bin")

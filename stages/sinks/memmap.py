@@ -17,8 +17,7 @@ from pydantic import Field
 
 from pipeline.stage import ShardInfo
 from shards.format import NO_LOSS, id_dtype
-from stages.sinks._merge import MANIFEST, finish_export, merge_files, remove
-from stages.sinks._packing import Docs
+from stages.sinks._merge import MANIFEST, finish_export, merge_files, part_name, remove
 from stages.sinks._tokens import Mismatch, Opened, TokenSink, read_checked
 
 IDS, MASK, DOCUMENTS = "ids.bin", "mask.bin", "documents.parquet"
@@ -58,7 +57,7 @@ class WriteMemmap(TokenSink):
             Mismatch: rows of another tokenizer, or ids beyond its size.
         """
         dtype = np.dtype(id_dtype(resource.info.vocab_size))
-        held: list[Docs] = []
+        held: list[tuple[pa.Array, np.ndarray]] = []
         learnt = False
         with (out / IDS).open("wb") as ids, (out / MASK).open("wb") as mask:
             for docs in read_checked(batches, resource.info):
@@ -66,16 +65,16 @@ class WriteMemmap(TokenSink):
                 if docs.labels is not None:
                     learnt = True
                     (docs.labels != NO_LOSS).tofile(mask)
-                held.append(docs._replace(ids=docs.ids[:0], ends=docs.ends[:0], labels=None))
-        if not learnt:
+                held.append((docs.names, docs.lengths))  # a slice of ids would keep all of them in memory
+        rows = sum(len(lengths) for _, lengths in held)
+        if not rows or not learnt:
             (out / MASK).unlink()
-        rows = sum(len(docs.lengths) for docs in held)
         if not rows:
             (out / IDS).unlink()
             return ShardInfo()
         columns = {
-            "id": pa.chunked_array([docs.names for docs in held]),
-            "tokens": pa.chunked_array([pa.array(docs.lengths) for docs in held]),
+            "id": pa.chunked_array([names for names, _ in held]),
+            "tokens": pa.chunked_array([pa.array(lengths) for _, lengths in held]),
         }
         pq.write_table(pa.table(columns).combine_chunks(), out / DOCUMENTS)
         return ShardInfo((IDS, DOCUMENTS, *([MASK] if learnt else [])), rows)
@@ -100,7 +99,7 @@ class WriteMemmap(TokenSink):
         if len(learnt) > 1:
             raise Mismatch("labels: the rows are with and without labels; write them with two sinks")
         for group in groups:
-            name = self.name if self.merge or not group else f"{self.name}-{group[0][0].name[:5]}"
+            name = self.name if self.merge or not group else part_name(self.name, group[0][0])
             tables = [pq.read_table(part[1]) for part in group]
             table = pa.concat_tables(
                 [pa.table({"id": pa.array([], pa.string()), "tokens": pa.array([], pa.int64())}), *tables]

@@ -20,7 +20,7 @@ from pipeline.schema import TEXT
 from pipeline.stage import ShardInfo, Sink
 from shards.format import file_sha256
 from shards.tokenizer import FILE_NAMES
-from stages.sinks._merge import MANIFEST
+from stages.sinks._merge import MANIFEST, address_of
 
 # All that some reader takes for the end of a line: LF, CR, VT, FF, FS, GS, RS, NEL, LS, PS.
 BREAKS = r"[\n\r\x0b\x0c\x1c-\x1e\x{85}\x{2028}\x{2029}]+"
@@ -103,6 +103,7 @@ class WritePlainText(Sink[Path | None]):
         manifest = {
             "format": "plain_text",
             "unit": self.unit,
+            "run": address_of([shard.unit for shard in shards]),
             "documents": sum(shard.rows for shard in shards),
             "lines": sum(int(str(shard.meta.get("lines", 0))) for shard in shards),
             "files": [

@@ -294,6 +294,25 @@ def test_memmap_says_what_is_learnt(tmp_path, tok):
         export(WriteMemmap(), tmp_path, tok, half, "half")
 
 
+def test_memmap_holds_no_tokens(tmp_path, tok):
+    """P6: what stays of a batch are its documents' names and lengths."""
+    stage = WriteMemmap()
+    opened = stage.open({"tokenizer": tok})
+    start, most = pa.total_allocated_bytes(), 0
+
+    def batches():
+        nonlocal most
+        for k in range(20):
+            ids = pa.array([[7] * 50_000], pa.large_list(pa.uint32()))
+            sha = pa.array([opened.info.sha256]).dictionary_encode()
+            yield pa.record_batch({"id": [f"web/{k}"], "input_ids": ids, "tokenizer": sha})
+            most = max(most, pa.total_allocated_bytes() - start)
+
+    stage.write(batches(), tmp_path, opened)
+    assert (tmp_path / "ids.bin").stat().st_size == 20 * 50_000 * 2
+    assert most < 5 * 50_000 * 4
+
+
 def test_memmap_tells_documents_apart(tmp_path, tok):
     batch = corpus(tok)
     folder = export(WriteMemmap(), tmp_path, tok, [[batch]])
@@ -353,6 +372,9 @@ def test_mosaicml_streaming_reads_it(tmp_path, tok, name):
     ]
 
 
+@pytest.mark.filterwarnings(  # the package leaves its files open
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 def test_webdataset_reads_it(tmp_path, tok):
     wds = pytest.importorskip("webdataset", reason="needs webdataset", exc_type=ImportError)
     batch = corpus(tok)
