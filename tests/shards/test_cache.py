@@ -23,13 +23,19 @@ def folder(tmp_path):
     return plain_shards(tmp_path / "out", (6, 9, 4, 7))
 
 
+def upload(folder):
+    """Into fsspec's memory file system, file by file: put() of a folder depends on what other tests left there."""
+    for file in folder.iterdir():
+        fsspec.filesystem("memory").pipe(f"/shards-of-tests/out/{file.name}", file.read_bytes())
+
+
 @pytest.fixture
 def remote(folder):
     """The folder's files in fsspec's memory file system."""
     memory = fsspec.filesystem("memory")
-    memory.put(str(folder), "/bucket/out", recursive=True)
-    yield "memory://bucket/out"
-    memory.rm("/bucket", recursive=True)
+    upload(folder)
+    yield "memory://shards-of-tests/out"
+    memory.rm("/shards-of-tests", recursive=True)
 
 
 def same(a, b):
@@ -121,17 +127,17 @@ def test_data_written_anew_does_not_meet_the_old_cache(remote, folder, tmp_path)
     old = TokenShards(remote, cache=tmp_path / "cache")
     list(old)
     memory = fsspec.filesystem("memory")
-    memory.rm("/bucket", recursive=True)
+    memory.rm("/shards-of-tests", recursive=True)
     new = plain_shards(tmp_path / "new", (6, 9, 4, 7), seed=3)
-    memory.put(str(new), "/bucket/out", recursive=True)
+    upload(new)
     same(TokenShards(remote, cache=tmp_path / "cache"), TokenShards(new))
 
 
 def test_missing_files(remote, tmp_path):
-    with pytest.raises(ShardError, match=r"memory://bucket/nowhere/manifest\.json: is not there"):
-        TokenShards("memory://bucket/nowhere", cache=tmp_path)
+    with pytest.raises(ShardError, match=r"memory://shards-of-tests/nowhere/manifest\.json: is not there"):
+        TokenShards("memory://shards-of-tests/nowhere", cache=tmp_path)
     loader = TokenShards(remote, cache=tmp_path)
-    fsspec.filesystem("memory").rm("/bucket/out/000002.arrow")
+    fsspec.filesystem("memory").rm("/shards-of-tests/out/000002.arrow")
     with pytest.raises(ShardError, match=r"000002.arrow: is not there; copy the whole folder"):
         loader[16]
 
