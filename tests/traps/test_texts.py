@@ -30,7 +30,12 @@ SAMPLES = Path(__file__).resolve().parents[2] / "data_samples"
 
 
 def text_batch(*texts):
-    return pa.record_batch({"text": pa.array(texts, TEXT.type)})
+    return batch_of(pa.array(texts, TEXT.type))
+
+
+def batch_of(text):
+    names = [f"trap/{k}" for k in range(len(text))]
+    return pa.record_batch({"id": names, "id_hash": id_hashes(names), "text": text})
 
 
 @pytest.fixture(scope="session")
@@ -223,7 +228,7 @@ TEXTS = [
 def test_a_column_beyond_two_gigabytes(name, params, tokenizer):
     stage = load_class(STAGES[name].target)(**params)
     resource = stage.open({"tokenizer": tokenizer.parent})
-    near, far = text_batch(*TEXTS), pa.record_batch({"text": far_away(TEXTS)})
+    near, far = text_batch(*TEXTS), batch_of(far_away(TEXTS))
     assert far.equals(near)
     expected, found = stage.annotate(near, resource), stage.annotate(far, resource)
     for column, values in expected.columns.items():
@@ -264,7 +269,7 @@ def test_ten_megabytes_without_a_space(tokenizer):
     resource = stage.open({})
     back = []
     for start in range(0, len(pieces), 8):
-        batch = pa.record_batch({"text": pieces.slice(start, 8)})
+        batch = batch_of(pieces.slice(start, 8))
         back += decoded(tokenizer, stage.annotate(batch, resource).columns["input_ids"])
     assert "".join(back) == text + "short"
 
