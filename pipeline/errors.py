@@ -3,7 +3,7 @@
     PipelineError
     ├── ConfigError       the user's file or command is wrong; carries *all* problems found, exit code 2
     ├── StageError        a stage broke the contract: names node, partition and row
-    ├── DataError         an input file cannot be read at all
+    ├── DataError         an input file cannot be read at all, or the documents do not allow what a node asks
     ├── CheckpointError   the store holds something that its commit record does not vouch for
     ├── BooksError        rows in and rows accounted for differ: a bug, never to be ignored
     ├── TooManyErrors     more rows failed than `max_error_ratio` allows
@@ -39,7 +39,7 @@ class StageError(PipelineError):
 
 
 class DataError(PipelineError):
-    """An input cannot be read at all: it is missing, or not what its reader expects."""
+    """An input cannot be read at all, or what a node asks cannot be had of the documents: a quota, a vocabulary."""
 
 
 class CheckpointError(PipelineError):
