@@ -22,12 +22,15 @@ def lay_out_documents(
             out_ends[at] = 0
             at += 1
         total = np.uint64(0)  # bytes << 32 | code points
-        for k in range(offsets[doc], offsets[doc + 1]):
-            token = ids[k]
+        count = offsets[doc + 1] - offsets[doc]
+        # slices, and numbers without sign to find items in them, spare a question a token: is it before the start?
+        theirs, ours, ends = ids[offsets[doc] :], out_ids[at:], out_ends[at:]
+        for k in range(np.uint64(count)):
+            token = theirs[k]
             total += sizes[min(token, beyond)]
-            out_ids[at] = token
-            out_ends[at] = np.uint32(total)
-            at += 1
+            ours[k] = token
+            ends[k] = np.uint32(total)
+        at += count
         wrong[doc] = (total >> np.uint64(32)) != text_bytes[doc]
         if eos >= 0:
             out_ids[at] = eos
