@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from itertools import accumulate, pairwise
 from typing import Literal, NamedTuple
 
 Scarce = Literal["error", "shrink", "redistribute"]
@@ -102,15 +103,61 @@ def plan_quotas(
         budget = min(budget, int(most))
     room = dict(limits)
     quotas: list[dict[str, int]] = []
-    given, share = 0, Fraction(0)
-    for phase in phases:
-        share += phase.share
-        upto = int(share * budget)
-        quota = _fill(upto - given, phase.weights, room)
+    ends = [int(share * budget) for share in accumulate(phase.share for phase in phases)]
+    totals = [end - start for start, end in pairwise([0, *ends])]
+    for phase, total in zip(phases, totals, strict=True):
+        quota = _fill(total, phase.weights, room)
         room = {name: left - quota.get(name, 0) for name, left in room.items()}
         quotas.append(quota)
-        given = upto
+    if budget <= most:
+        _give_lost(quotas, phases, totals, room)
     return quotas
+
+
+def _give_lost(
+    quotas: Sequence[dict[str, int]],
+    phases: Sequence[PhaseShare],
+    totals: Sequence[int],
+    room: dict[str, int],
+) -> None:
+    """Give the units that phases lack of their totals."""
+    for short, total in enumerate(totals):
+        # of a few units, a phase's total may be more than its groups have in all; then a neighbour has the unit
+        nearest = sorted(range(len(phases)), key=lambda k, short=short: (abs(k - short), k))  # type: ignore[misc]
+        for _ in range(total - sum(quotas[short].values())):
+            any(_give_one(k, quotas, phases, room) for k in nearest)
+
+
+def _give_one(
+    short: int, quotas: Sequence[dict[str, int]], phases: Sequence[PhaseShare], room: dict[str, int]
+) -> bool:
+    """One unit more for a phase whose groups have no room left, because rounding up used it in other phases.
+
+    A unit of such a group moves here from another phase, where a group that has room takes its place; or one that has
+    none, by way of a third phase, and so on: an augmenting path of a flow from groups to phases, the shortest. False
+    if there is none.
+    """
+    came: dict[int, tuple[int, str] | None] = {
+        short: None
+    }  # phase -> the phase that its unit goes to, of which group
+    queue = [short]
+    for at in queue:
+        for name in sorted(name for name, weight in phases[at].weights.items() if weight):
+            if room[name]:
+                room[name] -= 1
+                quotas[at][name] += 1
+                here = at
+                while (step := came[here]) is not None:
+                    to, moved = step
+                    quotas[here][moved] -= 1
+                    quotas[to][moved] += 1
+                    here = to
+                return True
+            for other, quota in enumerate(quotas):
+                if other not in came and quota.get(name, 0):
+                    came[other] = (at, name)
+                    queue.append(other)
+    return False
 
 
 def _fill(total: int, weights: Weights, room: Mapping[str, int]) -> dict[str, int]:

@@ -83,6 +83,20 @@ def test_temperature_flattens():
     assert float(natural_weights(sizes, 1e9)["b"]) == pytest.approx(0.5)
 
 
+def test_a_unit_that_rounding_lost_is_found_in_another_phase():
+    phases = phases_of([1.15625, 9.0], [1.0, 0.0], shares=[Fraction(2), Fraction(5)])
+    quotas = plan_quotas({"a": 154, "b": 53}, phases, None)
+    assert quotas == [{"a": 6, "b": 52}, {"a": 148, "b": 0}]
+
+
+def test_of_very_few_units_none_is_lost():
+    phases = phases_of([1, 1], [1, 0], [0, 1], [1, 1], [0, 1], shares=[1, 2, 1, 2, 1])
+    quotas = plan_quotas({"a": 1, "b": 1}, phases, None)
+    assert [taken(quotas, g) for g in "ab"] == [1, 1]
+    assert not quotas[1]["b"]
+    assert not quotas[2]["a"] + quotas[4]["a"]
+
+
 @given(
     limits=st.lists(st.integers(0, 10**6), min_size=1, max_size=5),
     weights=st.lists(st.lists(st.floats(0, 10), min_size=5, max_size=5), min_size=1, max_size=4),
@@ -102,8 +116,9 @@ def test_quotas_are_exact(limits, weights, shares, budget, scarce):
     assert all(taken(quotas, g) <= held[g] for g in names)
     if budget is None or scarce == "shrink":
         wanted = int(most) if budget is None else min(budget, int(most))
-        # a group that rounding up in early phases has used up leaves a unit to the others, if they have it
         assert total(quotas) == wanted
+        ends = [int(sum(p.share for p in phases[: k + 1]) * wanted) for k in range(len(phases))]
+        assert all(abs(total(quotas[: k + 1]) - end) <= 1 for k, end in enumerate(ends))
         for phase, quota in zip(phases, quotas, strict=True):
             whole = sum(quota.values())
             assert all(abs(quota[g] - phase.weights[g] * whole) <= len(names) for g in names)
