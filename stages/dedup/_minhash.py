@@ -184,7 +184,9 @@ class MinhashParams(BaseModel):
             texts, self.alphabet(), self.n, bands * rows_per_band, self.seed, self.scheme
         )
         rows = np.flatnonzero(counts)
-        return fold_bands(signatures[rows], bands), rows
+        if len(rows) < len(counts):  # most batches have words in all rows, and their signatures need no copy
+            signatures = signatures[rows]
+        return fold_bands(signatures, bands), rows
 
     def sets(self, texts: pa.Array) -> pa.Array:
         """The shingle sets that decide."""
