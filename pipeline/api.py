@@ -38,7 +38,7 @@ from pipeline.lineage import audit_overlap
 from pipeline.plan import Entry, Plan, describe
 from pipeline.registry import discover
 from pipeline.report import build_report, build_timings
-from pipeline.resources import ensure_all
+from pipeline.resources import ensure_all, hub_closed
 from pipeline.stage import StageRef
 from pipeline.tasks import save_plan
 
@@ -143,7 +143,7 @@ def run(
         cluster: where Dask runs; processes of this machine by default.
         executor: instead of a cluster, such as LocalExecutor for this process.
         progress: is told what goes on.
-        offline: never fetch a model.
+        offline: never fetch a model or a data set of the hub.
         registry: stages by name, instead of those installed.
         stop: asked now and then; True ends the run after what is under way.
 
@@ -151,8 +151,20 @@ def run(
         ConfigError: nothing was done.
         PipelineError: stopped on the way; running the same again continues.
     """
-    graph, _ = check(config, registry)
-    ensure_all(graph, offline=offline)
+    with hub_closed(offline):
+        graph, _ = check(config, registry)
+        ensure_all(graph, offline=offline)
+        return _run(config, graph, cluster, executor, progress, stop)
+
+
+def _run(
+    config: Config,
+    graph: Graph,
+    cluster: ClusterConfig | None,
+    executor: Executor | None,
+    progress: Progress | None,
+    stop: Callable[[], bool] | None,
+) -> RunResult:
     made = Plan(graph, config.model.run)
     output = Store(output_of(config))
     with lock.hold(output):
@@ -213,12 +225,15 @@ def _publish(
         seconds: that it took.
     """
     identifier = run_id(made, partitions)
+    summaries = {}
     for node, unit in outcome.sinks.items():
         record = output.read_json(f"store/{unit_folder(unit)}/commit.json")
         for file in record["files"]:
             inside = file.removeprefix("out/")
             output.link(f"store/{unit_folder(unit)}/{file}", f"{identifier}/{node}/{inside}")
+        summaries[node] = record.get("summaries")  # a store of an earlier release has none
     report = build_report(made, config, identifier, partitions, outcome)
+    report["summaries"] = {node: tables for node, tables in summaries.items() if tables}
     show_items(report, output, identifier)
     if made.run.audit is not None:
         folders = [f"store/{unit_folder(unit)}" for _, _, unit in sorted(outcome.units)]

@@ -82,7 +82,9 @@ def run(
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="worker processes; default: one a core")] = None,
     in_process: Annotated[bool, typer.Option("--in-process", help="no workers: all in this process")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="never fetch a model")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="never fetch a model or a data set of the hub")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="print the traceback of an error too")] = False,
 ) -> None:
     """Run a pipeline; what is done already is reused."""
@@ -233,11 +235,12 @@ def models_verify() -> None:
 
 @app.command()
 def report(run: RunFolder) -> None:
-    """Print the funnel of a finished run, what was found of copies and benchmark items, and where its page is."""
+    """Print the funnel of a finished run, what it found of copies and benchmark items, its outputs, and its page."""
     from pipeline import api
     from pipeline.duplicates import duplicates_text
     from pipeline.leaktext import contamination_text
     from pipeline.report import funnel_text
+    from pipeline.summaries import summaries_text
 
     with reported():
         opened = api.open_run(run)
@@ -247,6 +250,8 @@ def report(run: RunFolder) -> None:
             say(f"\n{copies}")
         if leaks := contamination_text(found):
             say(f"\n{leaks}")
+        if tables := summaries_text(found):
+            say(f"\n{tables}")
         say(f"\nreport: {opened.output.path(opened.identifier)}/report.html")
 
 

@@ -10,6 +10,7 @@ ABSENT = "(none)"
 COUNTED = ("in", "kept", "written", "made", "edited", "bytes_in", "bytes_kept", "tokens_kept")
 TOLD_ABOVE = ("in", "bytes_in")  # what a node took in is what the nodes above it gave on
 GROUPS = ("rejected", "marked", "failed", "sums")
+_LEAKS = {"found": "with benchmark items", "decided": "with what decides"}
 
 
 def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -37,7 +38,7 @@ def diff_reports(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, A
 
     A node that only one of them has counts as nought in the other, and its `only` says who has it.
     """
-    left, right = ({n["node"]: counts_of(n) for n in report["nodes"]} for report in (a, b))
+    left, right = (_by_node(report) for report in (a, b))
     found = []
     for node in dict.fromkeys([*left, *right]):
         one, two = left.get(node, {}), right.get(node, {})
@@ -56,6 +57,59 @@ def diff_reports(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, A
                     }
                 )
     return found
+
+
+def _by_node(report: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    leaks, tables = report.get("contamination", {}), report.get("summaries", {})  # of old, there are none
+    found = {}
+    for node in report["nodes"]:
+        name = node["node"]
+        found[name] = counts_of(node) | leaks_of(leaks.get(name)) | told_by(tables.get(name, ()))
+    return found
+
+
+def told_by(tables: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """The whole numbers in the tables that a sink told.
+
+    >>> mixture = {"title": "mixture", "columns": ["source", "taken", "epochs"], "rows": [["web", 7, 1.5]]}
+    >>> told_by([mixture, {"title": "trained", "columns": ["documents"], "rows": [[8]]}])
+    {'mixture: web: taken': 7, 'trained: documents': 8}
+    """
+    counts = {}
+    for table in tables:
+        for row in table["rows"]:
+            title = f"{table['title']}: {row[0]}" if isinstance(row[0], str) else table["title"]
+            for column, cell in zip(table["columns"], row, strict=True):
+                if isinstance(cell, int) and cell:
+                    counts[f"{title}: {column}"] = cell
+    return counts
+
+
+def leaks_of(section: Mapping[str, Any] | None) -> dict[str, int]:
+    """What a report counts of the benchmark items that a node found: documents, and items of each benchmark.
+
+    >>> part = {"documents": 3, "items": 2}
+    >>> leaks_of(
+    ...     {
+    ...         "documents": {"found": 3, "decided": 0, "classes": {"input_only": 3}},
+    ...         "definitions": [{"definition": "ngram_13", **part}],
+    ...         "benchmarks": [{"benchmark": "gsm8k", **part}],
+    ...     }
+    ... )["found by ngram_13: items"]
+    2
+    """
+    if not section:
+        return {}
+    documents = section["documents"]
+    counts = {f"{what}: documents": documents[name] for name, what in _LEAKS.items()}
+    counts |= {f"leak {name}: documents": n for name, n in documents["classes"].items()}
+    for group, name, title in (
+        ("definitions", "definition", "found by"),
+        ("benchmarks", "benchmark", "items of"),
+    ):
+        for row in section[group]:
+            counts |= {f"{title} {row[name]}: {what}": row[what] for what in ("documents", "items")}
+    return {name: n for name, n in counts.items() if n}
 
 
 def counts_of(node: Mapping[str, Any]) -> dict[str, int]:

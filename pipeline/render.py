@@ -18,6 +18,7 @@ from pipeline.clusters import bin_names, size_table
 from pipeline.picture import draw
 from pipeline.progress import seconds_text
 from pipeline.report import gone, lost, out_of, size_text
+from pipeline.summaries import bar_widths, cell_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 BAR = 100  # width of a bar, in the units of its picture
@@ -40,6 +41,8 @@ def _environment() -> jinja2.Environment:
         "share": share,
         "readable": readable,
         "evidence": evidence,
+        "cell": cell_text,
+        "bar_widths": lambda table: bar_widths(table, BAR),
     }
     return environment
 

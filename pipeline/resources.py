@@ -1,12 +1,17 @@
 """What stages load: model files made sure of before a run, opened once a worker."""
 
 import functools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pipeline import models
 from pipeline.errors import ConfigError, StageError
 from pipeline.graph import Graph
+
+HUB_OFFLINE = "HF_HUB_OFFLINE"  # what huggingface_hub and datasets look at when they are imported
 
 
 def ensure(path: Path, *, offline: bool = False) -> Path:
@@ -32,6 +37,21 @@ def ensure_all(graph: Graph, *, offline: bool) -> None:
                 problems.append(f"node '{node.name}' ({node.stage_name}): {error}")
     if problems:
         raise ConfigError(problems)
+
+
+@contextmanager
+def hub_closed(offline: bool) -> Iterator[None]:
+    """Where `offline`, packages that read the hub use their caches alone: this process and those that it starts."""
+    before = os.environ.get(HUB_OFFLINE)
+    if offline:
+        os.environ[HUB_OFFLINE] = "1"
+    try:
+        yield
+    finally:
+        if offline:
+            del os.environ[HUB_OFFLINE]
+            if before is not None:
+                os.environ[HUB_OFFLINE] = before
 
 
 class Opener:

@@ -71,6 +71,15 @@ class ShardInfo(NamedTuple):
     unit: str = ""  # address of the unit that wrote them; the engine fills it in for commit()
 
 
+class Summary(NamedTuple):
+    """A table that the report shows of what a sink wrote."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str | int | float]]  # one cell a column; the first names the row
+    bar: str | None = None  # the column that the page draws as bars
+
+
 class Stage(BaseModel, Generic[R]):
     """What every kind of stage has. Subclass one of the six kinds below, not this."""
 
@@ -247,3 +256,7 @@ class Sink(Stage[R]):
 
     def commit(self, shards: Sequence[ShardInfo], out: Path, resource: R) -> None:
         """All partitions' files lie in `out` (names in `shards`, in partition order): write the manifest."""
+
+    def summary(self, shards: Sequence[ShardInfo], out: Path) -> Sequence[Summary]:  # noqa: ARG002
+        """What the report shows of it, asked after `commit` with the same shards and folder."""
+        return ()

@@ -11,6 +11,7 @@ from pipeline.fingerprint import address
 from pipeline.io.store import Store
 from pipeline.plan import Entry
 from pipeline.stage import ShardInfo
+from pipeline.summaries import told
 from pipeline.tasks import Finish, Loaded, Run, Task, sides_of
 
 
@@ -43,13 +44,15 @@ def commit_sink(store: Store, loaded: Loaded, task: Task) -> tuple[str, Run]:
                 ShardInfo([published(partition, f) for f in sink["files"]], sink["rows"], sink["meta"], unit)
             )
         opened = loaded.opener(name, sides_of(store, plan, name, args["sides"]))
+        stage: Any = plan.graph.nodes[name].stage
         try:
-            plan.graph.nodes[name].stage.commit(shards, out, opened)  # type: ignore[attr-defined]
+            stage.commit(shards, out, opened)
         except ValueError as error:  # what only all documents together could show to be wrong
             raise DataError(f"node '{name}': {error}") from error
         made = sorted(p for p in out.rglob("*") if p.is_file())
         files = {str(p.relative_to(scratch)): file_written(p) for p in made}
-        return finish(scratch, files, {"node": name, "books": Books(0).data})
+        tables = told(name, stage.summary(shards, out))
+        return finish(scratch, files, {"node": name, "books": Books(0).data, "summaries": tables})
 
     return where, run
 

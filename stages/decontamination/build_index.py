@@ -1,5 +1,6 @@
 """Index benchmark items, so that documents can be searched for them."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,10 +12,11 @@ import xxhash
 from pydantic import Field
 
 from pipeline.schema import BENCHMARK, ITEM, ITEM_PARTS
-from pipeline.stage import ShardInfo, Sink
+from pipeline.stage import ShardInfo, Sink, Summary
 from stages.decontamination._index import (
     ITEM_SCHEMA,
     ITEMS,
+    META,
     TextKind,
     load_items,
     save_arrays,
@@ -116,6 +118,12 @@ class BuildNgramIndex(Sink[None]):
         summary = _summary(items, findable)
         save_items(out / ITEMS, items.append_column("findable", pa.array(findable)))
         save_meta(out, {**self._params(), **facts, **summary, "digest": _digest(single, items)})
+
+    def summary(self, shards: Sequence[ShardInfo], out: Path) -> Sequence[Summary]:  # noqa: ARG002
+        """Items of each benchmark, and those too short or too common to be found."""
+        benchmarks = json.loads((out / META).read_text("utf-8"))["benchmarks"]
+        rows = [[name, own["items"], own["not_findable"]] for name, own in sorted(benchmarks.items())]
+        return [Summary("benchmarks", ["benchmark", "items", "not findable"], rows)]
 
     def _params(self) -> dict[str, Any]:
         return self.model_dump(mode="json")

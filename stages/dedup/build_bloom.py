@@ -15,7 +15,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from pipeline.schema import MESSAGES, TEXT
-from pipeline.stage import ShardInfo, Sink
+from pipeline.stage import ShardInfo, Sink, Summary
 from stages.dedup._bloom import (
     FILTER,
     MANIFEST,
@@ -32,6 +32,7 @@ from stages.dedup._bloom import (
 )
 from stages.dedup._bloom_kernels import add_hashes, merge_filters
 from stages.kernels.dialogue import dialogue_texts
+from stages.kernels.manifest import facts_table
 
 HASHES, TWICE_HASHES = "hashes.u64", "twice.u64"  # a partition's, while that is smaller than a filter
 BITS, TWICE_BITS = "bits.u64", "twice_bits.u64"
@@ -183,6 +184,18 @@ class BuildBloomFilter(Sink[None]):
             self._merge([{f.split("-")[-1]: out / f for f in s.files} for s in shards], shards, out)
         for file in files:
             file.unlink(missing_ok=True)
+
+    def summary(self, shards: Sequence[ShardInfo], out: Path) -> Sequence[Summary]:  # noqa: ARG002
+        """How full it is, and how often it is wrong."""
+        names = {
+            "n-grams inserted": "inserted_ngrams",
+            "different, about": "distinct_ngrams_estimate",
+            "room for": "expected_ngrams",
+            "bits set, share": "fill",
+            "false positives": "false_positive_rate",
+            "measured": "probed_false_positive_rate",
+        }
+        return [facts_table(out / MANIFEST, "filter", names)]
 
     def _merge(self, parts: Sequence[dict[str, Path]], shards: Sequence[ShardInfo], out: Path) -> None:
         metas: list[Any] = [shard.meta for shard in shards if shard.files]

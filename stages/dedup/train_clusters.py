@@ -14,9 +14,10 @@ import pyarrow as pa
 from pydantic import Field
 
 from pipeline.schema import ID_HASH, hash_fractions
-from pipeline.stage import ANY_TYPE, ShardInfo, Sink
+from pipeline.stage import ANY_TYPE, ShardInfo, Sink, Summary
 from stages.dedup._semantic_clusters import CARD, CENTROIDS, card_bytes, centroid_bytes
 from stages.dedup._semantic_kmeans import fit_clusters
+from stages.kernels.manifest import facts_table
 from stages.kernels.vectors import unit_vectors
 
 SAMPLE = "sample.arrow"
@@ -119,6 +120,18 @@ class TrainClusters(Sink[None]):
             self._train(files, shards, out)
         for file in files:
             file.unlink(missing_ok=True)
+
+    def summary(self, shards: Sequence[ShardInfo], out: Path) -> Sequence[Summary]:  # noqa: ARG002
+        """How many clusters there are, and how close their documents lie."""
+        names = {
+            "clusters": "clusters",
+            "empty": "empty",
+            "largest, share": "largest_share",
+            "mean cosine": "mean_cosine",
+            "documents": "documents",
+            "sampled": "sampled",
+        }
+        return [facts_table(out / MANIFEST, "clusters", names)]
 
     def _train(self, files: Sequence[Path], shards: Sequence[ShardInfo], out: Path) -> None:
         dim, documents = 0, 0

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipeline.stage import Summary
 from stages.mixing._sizes import GroupSize, SizedFiles, cut_key
 
 FORMAT = 1
@@ -107,6 +108,22 @@ def read_plan(folder: Path) -> MixturePlan:
         for group in data["groups"]
     ]
     return MixturePlan(data["by"], data["seed"], data["phases"], groups, data["unit"])
+
+
+def summary_of(plan: MixturePlan) -> Summary:
+    """The same for the run's report, with a bar for what is taken."""
+    taken = sum(group.cuts[-1].size for group in plan.groups)
+    phases = plan.phases if len(plan.phases) > 1 else ()
+    rows: list[list[str | int | float]] = []
+    for group in plan.groups:
+        mine = group.cuts[-1].size
+        each = np.diff([cut.size for cut in group.cuts], prepend=0).tolist() if phases else []
+        share, epochs = (mine / whole if whole else 0.0 for whole in (taken, group.size))
+        rows.append(
+            [group.name, group.documents, group.size, mine, round(100 * share, 1), round(epochs, 2), *each]
+        )
+    columns = [plan.by, "documents", plan.unit, "taken", "of all, %", "epochs", *phases]
+    return Summary("mixture", columns, rows, "taken")
 
 
 def table_of(plan: MixturePlan) -> str:

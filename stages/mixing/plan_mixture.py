@@ -9,8 +9,8 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.schema import ID_HASH, SOURCE
-from pipeline.stage import ANY_TYPE, ShardInfo, Sink
-from stages.mixing._plan import MixturePlan, cut_group, write_plan
+from pipeline.stage import ANY_TYPE, ShardInfo, Sink, Summary
+from stages.mixing._plan import MixturePlan, cut_group, read_plan, summary_of, write_plan
 from stages.mixing._quotas import (
     PhaseShare,
     Scarce,
@@ -139,6 +139,10 @@ class PlanMixture(Sink[None]):
         ]
         names = [phase.name for phase in self.phases] or ["all"]
         write_plan(MixturePlan(self.by, self.seed, names, groups, self.unit), out)
+
+    def summary(self, shards: Sequence[ShardInfo], out: Path) -> Sequence[Summary]:  # noqa: ARG002
+        """What is there and what is taken of each group."""
+        return [summary_of(read_plan(out))]
 
     def _max_epochs(self, group: str) -> Fraction:
         epochs = self.max_epochs.get(group, 1.0) if isinstance(self.max_epochs, dict) else self.max_epochs

@@ -14,7 +14,8 @@ import pyarrow as pa
 from pydantic import Field
 
 from pipeline.schema import ID_HASH, TEXT
-from pipeline.stage import ShardInfo, Sink
+from pipeline.stage import ShardInfo, Sink, Summary
+from stages.kernels.manifest import facts_table
 from stages.kernels.sample import (
     Cutoff,
     cutoff_of,
@@ -91,6 +92,11 @@ class TrainLanguageModel(Sink[None]):
             self._train(files, sum(shard.rows for shard in shards), out)
         for file in files:
             file.unlink(missing_ok=True)
+
+    def summary(self, shards: Sequence[ShardInfo], out: Path) -> Sequence[Summary]:  # noqa: ARG002
+        """What it was trained on, and what it holds."""
+        names = {"words": "words", "order": "order", "documents": "documents", "bytes of text": "bytes"}
+        return [facts_table(out / "manifest.json", "trained", names)]
 
     def _train(self, files: Sequence[Path], rows: int, out: Path) -> None:
         taken = cutoff_of(files, self.max_bytes)

@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from pipeline.schema import ID_HASH, SOURCE, TEXT, hash_fractions
-from pipeline.stage import ShardInfo, Sink
+from pipeline.stage import ShardInfo, Sink, Summary
+from stages.kernels.manifest import facts_table
 from stages.signals.classify import CARD_SUFFIX, MODEL_FILE
 from stages.signals.train_classifier import Settings, train_classifier, write_model
 
@@ -106,6 +107,18 @@ class TrainQualityClassifier(Sink[None]):
             self._train([_read(file) for file in files], sum(shard.rows for shard in shards), out)
         for file in files:
             file.unlink(missing_ok=True)
+
+    def summary(self, shards: Sequence[ShardInfo], out: Path) -> Sequence[Summary]:  # noqa: ARG002
+        """How well it tells what was held out apart."""
+        facts = orjson.loads((out / "manifest.json").read_bytes())
+        rows = [
+            [part, *(facts[part].get(kind, 0) for kind in (POSITIVE, NEGATIVE))]
+            for part in ("trained_on", "held_out")
+        ]
+        return [
+            facts_table(out / "manifest.json", "held-out documents", {"area under the ROC curve": "roc_auc"}),
+            Summary("documents", ["part", POSITIVE, NEGATIVE], rows),
+        ]
 
     def _train(self, samples: Sequence[pa.Table], rows: int, out: Path) -> None:
         sample = lowest(pa.concat_tables([SAMPLE_SCHEMA.empty_table(), *samples]), self.max_documents)

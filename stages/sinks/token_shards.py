@@ -3,14 +3,14 @@
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from pipeline.stage import ShardInfo
-from shards.format import Manifest, ShardFile, file_sha256, id_dtype, row_schema, write_folder
+from pipeline.stage import ShardInfo, Summary
+from shards.format import NO_LOSS, Manifest, ShardFile, file_sha256, id_dtype, row_schema, write_folder
 from shards.tokenizer import FILE_NAMES
 from stages.sinks._best_fit import pack_best_fit
 from stages.sinks._hashed import HashedFile
@@ -97,12 +97,15 @@ class WriteTokenShards(TokenSink):
         if first is None:
             return ShardInfo(rows=seen["documents"])
         schema = row_schema(id_dtype(resource.info.vocab_size), has_labels)
-        rows = pieces = 0
+        rows = pieces = learnt = silent = 0
         with HashedFile(out / SHARD) as file, pa.ipc.new_stream(file, schema) as writer:
             for packed in self._pack(_chain(first, stream), schema):
                 writer.write_batch(packed)
                 rows += packed.num_rows
                 pieces += len(packed.column("pieces").values)
+                if has_labels:
+                    counts = learnt_tokens(packed.column("labels"))
+                    learnt, silent = learnt + int(counts.sum()), silent + int(np.count_nonzero(counts == 0))
         meta = {
             "rows": rows,
             "tokens": seen["tokens"],
@@ -112,6 +115,8 @@ class WriteTokenShards(TokenSink):
             "bytes": file.size,
             "sha256": file.sha256(),
             "labels": has_labels,
+            "learnt": learnt,
+            "rows_without_learning": silent,
             "chat_templates": sorted(templates),
         }
         return ShardInfo((SHARD,), seen["documents"], meta)
@@ -167,6 +172,40 @@ class WriteTokenShards(TokenSink):
             run=address_of([shard.unit for shard in shards]),
         )
         write_folder(out, manifest)
+
+    def summary(self, shards: Sequence[ShardInfo], out: Path) -> Sequence[Summary]:  # noqa: ARG002
+        """How full rows are and how many documents they cut; of dialogues, how much is learnt."""
+        metas: list[Any] = [shard.meta for shard in shards if shard.files]
+        sums = {
+            name: sum(meta[name] for meta in metas) for name in ("rows", "tokens", "documents_cut", "pieces")
+        }
+        rows, tokens, documents = sums["rows"], sums["tokens"], sum(shard.rows for shard in shards)
+        columns = ["packing", "documents", "of them cut", "tokens", "rows", "documents a row"]
+        row = [self.packing, documents, sums["documents_cut"], tokens, rows, sums["pieces"] / max(1, rows)]
+        if self.seq_len is not None:
+            columns.append(f"filled of {self.seq_len:,}, %")
+            row.append(100 * tokens / max(1, rows * self.seq_len))
+        tables = [Summary("rows", columns, [row])]
+        if any(meta["labels"] for meta in metas):
+            learnt, silent = (
+                sum(meta[name] for meta in metas) for name in ("learnt", "rows_without_learning")
+            )
+            share = 100 * learnt / max(1, tokens)
+            columns = ["labels", "tokens learnt", "of all, %", "rows where nothing is learnt"]
+            tables.append(Summary("learning", columns, [["labels", learnt, share, silent]]))
+        return tables
+
+
+def learnt_tokens(labels: pa.ListArray) -> np.ndarray:
+    """How many tokens of each row are learnt; int64.
+
+    >>> learnt_tokens(pa.array([[NO_LOSS, 5, 6], [], [NO_LOSS]], pa.list_(pa.int32()))).tolist()
+    [2, 0, 0]
+    """
+    offsets = labels.offsets.to_numpy()
+    learnt = np.append(0, np.cumsum(labels.values.to_numpy() != NO_LOSS))
+    counts: np.ndarray = learnt[offsets[1:]] - learnt[offsets[:-1]]
+    return counts
 
 
 def _chain(first: Docs, rest: Iterator[Docs]) -> Iterator[Docs]:

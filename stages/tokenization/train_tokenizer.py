@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from pipeline.schema import ID_HASH, SOURCE, TEXT
-from pipeline.stage import ShardInfo, Sink
+from pipeline.stage import ShardInfo, Sink, Summary
 from shards.tokenizer import FILE_NAMES, tokenizer_info
+from stages.kernels.manifest import facts_table
 from stages.kernels.sample import Cutoff, PartitionSample, cutoff_of, publish, sampled_texts, write_sample
 from stages.tokenization._trainers import (
     SENTENCEPIECE_SPECIALS,
@@ -175,6 +176,16 @@ class TrainTokenizer(Sink[None]):
             self._train(self._parts(shards, out), sum(shard.rows for shard in shards), out)
         for file in files:
             file.unlink(missing_ok=True)
+
+    def summary(self, shards: Sequence[ShardInfo], out: Path) -> Sequence[Summary]:  # noqa: ARG002
+        """What it was trained on, by source where sources have weights."""
+        names = {"vocabulary": "vocab_size", "documents": "documents", "bytes of text": "bytes"}
+        tables = [facts_table(out / MANIFEST, "trained", names)]
+        sources = orjson.loads((out / MANIFEST).read_bytes()).get("sources", {})
+        if sources:
+            rows = [[name, part["documents"], part["bytes"]] for name, part in sources.items()]
+            tables.append(Summary("sample", ["source", "documents", "bytes of text"], rows, "bytes of text"))
+        return tables
 
     def _parts(self, shards: Sequence[ShardInfo], out: Path) -> dict[str, list[Path]]:
         """Files of each source's sample."""

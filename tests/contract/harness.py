@@ -13,6 +13,7 @@ from pipeline import contract
 from pipeline.graph import Node, kind_of
 from pipeline.registry import load_class
 from pipeline.stage import Damage, Expansion, GlobalStage, Marks, ShardInfo, Sink, Source, Stage
+from pipeline.summaries import told
 from stages.registry import STAGES
 from tests.contract.cases import CASES, World
 from tests.support.exchange import run_global
@@ -135,6 +136,9 @@ def committed(sink: Sink[Any], resource: Any, parts: Sequence[tuple[Path, ShardI
             (out / new).write_bytes((folder / name).read_bytes())
         shards.append(ShardInfo(names, info.rows, info.meta))
     sink.commit(shards, out, resource)
+    before = digests(out)
+    told("node", sink.summary(shards, out))
+    assert digests(out) == before
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -92,3 +92,27 @@ def test_counts_by_value_are_compared():
 
     rows = diff_reports(report({"en": 5, "de": 2}), report({"en": 7, "fr": 1}))
     assert {r["what"]: r["change"] for r in rows} == {"lang: en": 2, "lang: de": -2, "lang: fr": 1}
+
+
+def test_benchmark_items_are_compared():
+    def report(found, items):
+        total = dict.fromkeys(COUNTED, 0) | {group: {} for group in GROUPS} | {"values": {}}
+        row = {"documents": found, "items": items}
+        leaks = {
+            "documents": {"seen": 90, "found": found, "decided": 1, "classes": {"input_only": found}},
+            "definitions": [{"definition": "ngram_13", **row}],
+            "benchmarks": [{"benchmark": "gsm8k", **row}],
+        }
+        return {"nodes": [{"node": "clean", "total": total}], "contamination": {"clean": leaks}}
+
+    rows = diff_reports(report(5, 3), report(8, 3))
+    assert {row["what"]: row["change"] for row in rows} == {
+        "with benchmark items: documents": 3,
+        "leak input_only: documents": 3,
+        "found by ngram_13: documents": 3,
+        "items of gsm8k: documents": 3,
+    }
+    (row,) = [r for r in diff_reports(report(5, 3), report(5, 4)) if r["what"] == "items of gsm8k: items"]
+    assert (row["a"], row["b"]) == (3, 4)
+    nothing = report(5, 3) | {"contamination": {}}  # a report of an earlier release
+    assert len(diff_reports(nothing, report(5, 3))) == 7

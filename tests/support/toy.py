@@ -27,6 +27,7 @@ from pipeline.stage import (
     Sink,
     Source,
     StageRef,
+    Summary,
 )
 
 LENGTH = pa.field("length", pa.int32())
@@ -326,6 +327,10 @@ class WriteRows(Sink[None]):
         return ShardInfo(
             ["rows.arrow"], table.num_rows, {"letters": pc.sum(pc.utf8_length(table["text"])).as_py()}
         )
+
+    def summary(self, shards: Sequence[ShardInfo], out: Path) -> Sequence[Summary]:
+        rows = [[s.files[0], s.rows, int(str(s.meta["letters"]))] for s in shards if s.files]
+        return [Summary("files <of rows>", ["file", "rows", "letters"], rows, "letters")]
 
     def commit(self, shards: Sequence[ShardInfo], out: Path, resource: None) -> None:
         value = {

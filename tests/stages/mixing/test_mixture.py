@@ -212,6 +212,23 @@ def test_the_table_is_for_a_person(tmp_path):
     )
 
 
+def test_the_report_has_the_same_table(tmp_path):
+    documents = corpus({"wiki": [10] * 10, "web": [10] * 90})
+    phases = [{"name": "warm", "share": 1}, {"name": "rest", "share": 2}]
+    params = {"weights": {"wiki": 1, "web": 1}, "budget": 300, "max_epochs": {"wiki": 2.0}}
+    for name, more, columns in (("one", {}, []), ("two", {"phases": phases}, ["warm", "rest"])):
+        (tmp_path / name).mkdir()
+        planned(tmp_path / name, [documents], **params, **more)
+        (table,) = PlanMixture(**params, **more).summary([], tmp_path / name)
+        assert table.columns == ["source", "documents", "tokens", "taken", "of all, %", "epochs", *columns]
+        parts = [[50, 100], [50, 100]] if columns else [[], []]
+        assert table.rows == [
+            ["web", 90, 900, 150, 50.0, 0.17, *parts[0]],
+            ["wiki", 10, 100, 150, 50.0, 1.5, *parts[1]],
+        ]
+        assert table.bar == "taken"
+
+
 @pytest.mark.parametrize(
     ("params", "error"),
     [

@@ -89,6 +89,58 @@ def test_bytes_do_not_depend_on_batches(tmp_path, tok):
     assert bytes_of(write_shards(tmp_path, [parts], "two", seq_len=16)) == bytes_of(one)
 
 
+def told_of(tmp_path, tok, name, partitions, **params):
+    """The summary's rows as {column: cell}, by table."""
+    stage = WriteTokenShards(**params)
+    infos = run_sink(stage, partitions, tmp_path / name, stage.open({"tokenizer": tok}))
+    tables = stage.summary(infos, tmp_path / name)
+    return {t.title: dict(zip(t.columns, t.rows[0], strict=True)) for t in tables}
+
+
+@pytest.mark.parametrize("packing", ["concat", "none", "best_fit"])
+def test_the_report_says_how_full_rows_are(tmp_path, tok, packing):
+    batch = tokenized(documents(texts(50)), tok)
+    told = told_of(
+        tmp_path, tok, "out", [[batch.slice(0, 20)], [batch.slice(20)]], seq_len=16, packing=packing
+    )
+    rows = arrow_rows(tmp_path / "out")
+    pieces = defaultdict(int)
+    for row in rows:
+        for piece in row["pieces"]:
+            pieces[piece["id"]] += 1
+    tokens = sum(len(row["input_ids"]) for row in rows)
+    assert told == {
+        "rows": {
+            "packing": packing,
+            "documents": 50,
+            "of them cut": sum(count > 1 for count in pieces.values()),
+            "tokens": tokens,
+            "rows": len(rows),
+            "documents a row": sum(pieces.values()) / len(rows),
+            "filled of 16, %": 100 * tokens / (16 * len(rows)),
+        }
+    }
+    nothing = told_of(tmp_path, tok, "empty", [[]], seq_len=None, packing="none")
+    assert set(nothing["rows"].values()) == {"none", 0}
+
+
+def test_the_report_says_how_much_is_learnt(tmp_path, tok):
+    batch = tokenized(documents(["the cat sat on a mat " * 8, "naïve café", "lines"]), tok)
+    ids = batch["input_ids"].to_pylist()
+    labels = [[*[-100] * (len(ids[0]) - 3), *ids[0][-3:]], ids[1], [-100] * len(ids[2])]
+    batch = batch.append_column("labels", pa.array(labels, LABELS.type))
+    told = told_of(tmp_path, tok, "out", [[batch]], seq_len=16, packing="none", too_long="split")
+    rows = arrow_rows(tmp_path / "out")
+    learnt = [sum(label != -100 for label in row["labels"]) for row in rows]
+    assert told["learning"] == {
+        "labels": "labels",
+        "tokens learnt": 3 + len(ids[1]),
+        "of all, %": 100 * sum(learnt) / sum(map(len, ids)),
+        "rows where nothing is learnt": learnt.count(0),
+    }
+    assert learnt.count(0) > 1
+
+
 def test_all_readers_see_the_same_tokens(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))

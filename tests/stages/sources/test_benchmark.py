@@ -471,3 +471,30 @@ def test_a_malformed_file_stops_the_run_before_it_starts(tmp_path):
     assert not (tmp_path / "out").exists()
     with pytest.raises(ConfigError, match="nothing matches"):
         in_engine(tmp_path, tmp_path / "gone.jsonl")
+
+
+@pytest.mark.parametrize("before", [None, "0"])
+def test_a_run_without_network_closes_the_hub(tmp_path, monkeypatch, before):
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    if before is not None:
+        monkeypatch.setenv("HF_HUB_OFFLINE", before)
+    file = tmp_path / "cached.arrow"
+    file.write_bytes(b"a")
+    asked = []
+
+    class Cached(list):
+        cache_files = ({"filename": str(file)},)
+
+    def load_dataset(*_, **__):
+        asked.append(os.environ.get("HF_HUB_OFFLINE"))
+        return Cached(RECORDS)
+
+    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
+    text = CONFIG.replace('paths: "{path}"', "hub: lamps, hub_split: test").format(out=tmp_path / "out")
+    for offline, seen in ((True, "1"), (False, before)):
+        cached_files.cache_clear()
+        run(parse(text, "bench.yaml"), registry=REGISTRY, executor=LocalExecutor(), offline=offline)
+        assert set(asked) == {seen}
+        assert os.environ.get("HF_HUB_OFFLINE") == before
+        asked.clear()
+    cached_files.cache_clear()
