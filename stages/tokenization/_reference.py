@@ -32,12 +32,11 @@ class Reference:
     def __init__(
         self,
         encode: Callable[[list[str]], Iterator[_Tokens]],
-        ids: Callable[[list[str]], Iterator[Sequence[int]]],
         source: Callable[[], Source],
         fresh: Callable[[], "Reference"],
         late: bool = False,
     ) -> None:
-        self._encode, self._ids = encode, ids
+        self._encode = encode
         self.source = source  # a parsed tokenizer.json with the same ids, or why there is none
         self.fresh = fresh  # another that gives the same, whose small cache of words is empty
         self.late = late  # a byte that does not end its character ends where the character begins
@@ -55,19 +54,9 @@ class Reference:
                 spans = np.fromiter(map(itemgetter(1), tokens.spans), np.uint32, len(tokens.ids))
                 ends.append(np.maximum.accumulate(spans))
                 lengths.append(len(tokens.ids))
-        return Encoded(np.concatenate(ids), _offsets(lengths), np.concatenate(ends))
-
-    def encode_ids(self, texts: Sequence[str]) -> Encoded:
-        """The same ids at a sixth of the time; every token is said to end at 0."""
-        ids = [np.array(found, np.uint32) for call in _calls(texts) for found in self._ids(call)]
-        whole = np.concatenate([np.zeros(0, np.uint32), *ids])
-        return Encoded(whole, _offsets([len(found) for found in ids]), np.zeros(len(whole), np.uint32))
-
-
-def _offsets(lengths: Sequence[int]) -> np.ndarray:
-    offsets = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    return offsets
+        offsets = np.zeros(len(lengths) + 1, np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        return Encoded(np.concatenate(ids), offsets, np.concatenate(ends))
 
 
 def _calls(texts: Sequence[str]) -> Iterator[list[str]]:
@@ -95,10 +84,6 @@ def _as_plain_text(tokenizer: Any) -> Reference:
         for encoding in tokenizer.encode_batch(texts, add_special_tokens=False):
             yield _Tokens(encoding.ids, encoding.offsets)
 
-    def ids(texts: list[str]) -> Iterator[Sequence[int]]:
-        for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False):
-            yield encoding.ids
-
     def fresh() -> Reference:
         return reference_from_json(tokenizer.to_str())
 
@@ -106,7 +91,7 @@ def _as_plain_text(tokenizer: Any) -> Reference:
         found: Source = json.loads(tokenizer.to_str())
         return found
 
-    return Reference(encode, ids, source, fresh)
+    return Reference(encode, source, fresh)
 
 
 def reference_from_json(text: str) -> Reference:
@@ -138,14 +123,11 @@ def _sentencepiece_reference(path: Path) -> Reference:
         for mapping in processor.encode(texts, return_type="offset_mapping"):
             yield _Tokens(mapping["ids"], mapping["offsets"])
 
-    def ids(texts: list[str]) -> Iterator[Sequence[int]]:
-        yield from processor.encode(texts)
-
     def source() -> Source:
         model = read_model(path)
         return why_not(model) or as_json(model)
 
-    return Reference(encode, ids, source, lambda: _sentencepiece_reference(path), late=True)
+    return Reference(encode, source, lambda: _sentencepiece_reference(path), late=True)
 
 
 _KINDS: Mapping[str, Callable[[Path], Reference]] = {

@@ -74,12 +74,7 @@ class FileTokenizer:
         return add_specials(self.reference.encode(texts.to_pylist()), chars, bos, eos)
 
     def check(
-        self,
-        texts: pa.Array,
-        ids: pa.Array,
-        encoded: Encoded,
-        specials: tuple[int | None, int | None],
-        with_ends: np.ndarray,
+        self, texts: pa.Array, ids: pa.Array, encoded: Encoded, specials: tuple[int | None, int | None]
     ) -> None:
         """Encode texts again by the reference.
 
@@ -88,27 +83,16 @@ class FileTokenizer:
             ids: their documents' ids, for the error.
             encoded: their tokens, special ones included.
             specials: ids of BOS and EOS around them.
-            with_ends: bool, one a text: whose ends are compared besides the ids, which takes six times as long.
 
         Raises:
             EngineDiffers: the tokens of a text are others.
         """
-        without = encoded._replace(ends=np.zeros_like(encoded.ends))
-        parts = (with_ends, encoded, self._by_reference), (~with_ends, without, self._ids_by_reference)
-        for chosen, mine, again in parts:
-            rows = np.flatnonzero(chosen)
-            at = first_difference(select(mine, rows), again(texts.take(pa.array(rows)), *specials))
-            if at is not None:
-                raise EngineDiffers(
-                    f"tokenize: document {ids[int(rows[at])].as_py()!r}: the engine {self.choice.name} gives other "
-                    "tokens than the reference, so none of its documents can be trusted; write engine: reference"
-                )
-
-    def _ids_by_reference(self, texts: pa.Array, bos: int | None, eos: int | None) -> Encoded:
-        """Ids alone, as if every text were empty."""
-        return add_specials(
-            self.reference.encode_ids(texts.to_pylist()), np.zeros(len(texts), np.int64), bos, eos
-        )
+        at = first_difference(encoded, self._by_reference(texts, *specials))
+        if at is not None:
+            raise EngineDiffers(
+                f"tokenize: document {ids[at].as_py()!r}: the engine {self.choice.name} gives other tokens than the "
+                "reference, so none of its documents can be trusted; write engine: reference"
+            )
 
 
 def _runs(offsets: np.ndarray) -> Iterator[tuple[int, int]]:

@@ -19,7 +19,6 @@ from stages.tokenization._engines import engine_version
 from stages.tokenization._tokenizers import FileTokenizer, open_tokenizer, tokenizer_file
 
 SAMPLE = "tokenize/check"  # what makes the sample that is checked independent of others
-ENDS_SHARE = 0.1  # of that sample, the share whose ends are compared too
 
 
 class Reason(StrEnum):
@@ -77,11 +76,11 @@ class Tokenize(MapStage[FileTokenizer]):
         "give the tokens of the reference (`tokenizers`, `sentencepiece`), else the reference",
     )
     check: float | None = Field(
-        0.0005,
+        0.0002,
         gt=0.0,
         le=1.0,
-        description="share of the documents, by hash of id, whose ids the reference computes again when a fast "
-        "engine is used, and for a tenth of them where tokens end; a difference stops the run; null: none",
+        description="share of the documents, by hash of id, that the reference encodes again when a fast engine "
+        "is used; a difference stops the run; null: none",
     )
     min_tokens: int | None = Field(
         None, ge=1, description="tokens, special ones included; null turns the rule off"
@@ -161,12 +160,10 @@ class Tokenize(MapStage[FileTokenizer]):
         bos, eos = info.bos_id if self.add_bos else None, info.eos_id if self.add_eos else None
         encoded = resource.encode(text, bos, eos)
         if self.check is not None and resource.choice.fast is not None:
-            drawn = hash_fractions(batch.column("id_hash"), SAMPLE)
-            rows = np.flatnonzero(drawn < self.check)
+            rows = np.flatnonzero(hash_fractions(batch.column("id_hash"), SAMPLE) < self.check)
             if len(rows):
                 at = pa.array(rows)
-                mine, with_ends = select(encoded, rows), drawn[rows] < self.check * ENDS_SHARE
-                resource.check(text.take(at), batch.column("id").take(at), mine, (bos, eos), with_ends)
+                resource.check(text.take(at), batch.column("id").take(at), select(encoded, rows), (bos, eos))
         counts = np.diff(encoded.offsets)
         rows = batch.num_rows
         codes = pa.array(np.zeros(rows, np.int32))

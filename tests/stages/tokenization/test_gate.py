@@ -18,7 +18,7 @@ from stages.tokenization._reference import reference_from_json
 from stages.tokenization._tokenizers import open_tokenizer
 from stages.tokenization.tokenize import Tokenize
 from tests.shards.make import documents, texts
-from tests.stages.tokenization.kinds import KINDS, tokenizer_text
+from tests.stages.tokenization.kinds import tokenizer_text
 from tests.support.data import real_data
 
 ENGINES = ["reference", "fastokens", "gigatoken"]
@@ -183,32 +183,6 @@ def test_a_difference_in_the_sample_stops_the_run(path, monkeypatch):
     right = Tokenize(tokenizer=str(path), engine="reference").open({})
     got, expected = (quiet.annotate(batch, r).columns["input_ids"] for r in (resource, right))
     assert not got.equals(expected)  # without the sample the fault would have been written
-
-
-@pytest.mark.parametrize("kind", sorted(KINDS))
-def test_the_reference_gives_ids_alone_as_with_ends(kind):
-    reference = reference_from_json(tokenizer_text(kind))
-    found = [*texts(40), "", "été 中"]
-    whole, alone = reference.encode(found), reference.encode_ids(found)
-    assert np.array_equal(whole.ids, alone.ids)
-    assert np.array_equal(whole.offsets, alone.offsets)
-    assert not alone.ends.any()
-
-
-def test_wrong_ends_in_a_tenth_of_the_sample_stop_the_run(path):
-    pytest.importorskip("fastokens", reason="an optional engine")
-    resource = Tokenize(tokenizer=str(path)).open({})
-    column = pa.array(texts(3), TEXT.type)
-    right = resource.encode(column, None, 0)
-    wrong = right._replace(ends=right.ends + np.uint32(1))
-    ids = pa.array(["a", "b", "c"])
-    nobody, last = np.zeros(3, bool), np.array([False, False, True])
-    resource.check(column, ids, right, (None, 0), np.ones(3, bool))
-    resource.check(column, ids, wrong, (None, 0), nobody)
-    with pytest.raises(EngineDiffers, match="document 'c'"):
-        resource.check(column, ids, wrong, (None, 0), last)
-    with pytest.raises(EngineDiffers, match="document 'a'"):
-        resource.check(column, ids, right._replace(ids=right.ids + np.uint32(1)), (None, 0), nobody)
 
 
 def test_the_sample_does_not_depend_on_batches(path, monkeypatch):
