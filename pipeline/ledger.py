@@ -19,7 +19,6 @@ from pipeline.schema import id_hashes
 from pipeline.stage import Damage
 
 FATES_FILE = "fates.arrow"
-YES = pa.array([True])
 
 
 class Ledger:
@@ -37,6 +36,7 @@ class Ledger:
 
     def close(self) -> Written:
         """Finish the file of fates."""
+        self._fates.flush()
         return self._writer.close()
 
     def _add(self, node: Node, counter: str, amount: int) -> None:
@@ -55,7 +55,7 @@ class Ledger:
         self._add(node, "in", 1)
         self.books.count(node.name, self._source, "failed", pa.array([damage.reason]))
         identifier = pa.array([f"{node.name}/{damage.file}#{damage.key}"])
-        evidence = evidence_json(pa.array([{"offset": damage.offset, "detail": damage.detail}]), YES)
+        evidence = evidence_json(pa.array([{"offset": damage.offset, "detail": damage.detail}]), 1)
         self._fates.add(identifier, node.name, "failed", reason=pa.array([damage.reason]), evidence=evidence)
         sample = {"hash": id_hashes(identifier.to_pylist())[0].as_py().hex(), "id": identifier[0].as_py()}
         sample |= {"url": None, "excerpt": "", "evidence": evidence[0].as_py()}
@@ -92,7 +92,7 @@ class Ledger:
     def failed(self, node: Node, row: pa.RecordBatch, failure: Failure) -> None:
         """A stage could not take a row."""
         self.books.count(node.name, self._source, "failed", pa.array([failure.error]))
-        evidence = evidence_json(pa.array([{"traceback": failure.detail}]), YES)
+        evidence = evidence_json(pa.array([{"traceback": failure.detail}]), 1)
         self.books.sample(node.name, pa.array([failure.error]), row, evidence)
         reason = pa.array([f"{node.name}.error"])
         ids = row.column("id")
@@ -111,14 +111,14 @@ class Ledger:
             node.name,
             "marked",
             reason=qualified(node, reasons),
-            evidence=evidence_json(evidence, noted).filter(noted),
+            evidence=evidence_json(None if evidence is None else evidence.filter(noted), len(reasons)),
         )
 
     def edited(self, node: Node, batch: pa.RecordBatch, mask: pa.Array, evidence: pa.Array) -> None:
         """Rows that stay, but not as they were."""
         ids = batch.column("id").filter(mask)
         self._add(node, "edited", len(ids))
-        self._fates.add(ids, node.name, "edited", evidence=evidence_json(evidence, mask).filter(mask))
+        self._fates.add(ids, node.name, "edited", evidence=evidence_json(evidence.filter(mask), len(ids)))
 
     def rejected(
         self,

@@ -28,14 +28,17 @@ FATES = pa.schema(
         ("excerpt", pa.large_string()),
     ]
 )
+HELD_BYTES = 1 << 20
 
 
 class FateLog:
-    """Appends fates to a unit's file."""
+    """Appends fates to a unit's file; `flush` before it is closed."""
 
     def __init__(self, writer: TableWriter, source: str) -> None:
         self._writer = writer
         self._source = source
+        self._held: list[pa.RecordBatch] = []
+        self._size = 0
 
     def add(
         self,
@@ -66,7 +69,16 @@ class FateLog:
         arrays = [
             pa.nulls(rows, f.type) if values[f.name] is None else values[f.name].cast(f.type) for f in FATES
         ]
-        self._writer.write(pa.RecordBatch.from_arrays(arrays, schema=FATES))
+        self._held.append(pa.RecordBatch.from_arrays(arrays, schema=FATES))
+        self._size += self._held[-1].nbytes
+        if self._size >= HELD_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is held: a file of many small batches costs more to write than what is in them."""
+        if self._held:
+            self._writer.write(pa.concat_batches(self._held))
+            self._held, self._size = [], 0
 
 
 def audit_overlap(tables: Iterator[pa.Table], nodes: Iterable[str]) -> dict[str, Any]:

@@ -119,8 +119,8 @@ class Settler:
         self, node: Node, batch: pa.RecordBatch, reject: pa.Array, gone: pa.Array, told: pa.Array | None
     ) -> None:
         """Take the rows of `gone` out, with what the stage told of them."""
-        batch, evidence = batch.filter(gone), contract.evidence_json(told, gone).filter(gone)
-        told = None if told is None else told.filter(gone)
+        batch, told = batch.filter(gone), None if told is None else told.filter(gone)
+        evidence = contract.evidence_json(told, batch.num_rows)
         named = self.ledger.rejected(node, batch, reject.filter(gone), evidence, told)
         schema = self.plan.graph.schemas[node.name, "rejected"]
         verdicts = {REJECTED_BY.name: named, EVIDENCE.name: evidence}
