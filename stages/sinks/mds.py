@@ -2,12 +2,14 @@
 
 The layout is version 2 of the `mds` format (streaming/base/format/mds): a shard begins with the number of samples
 (uint32), where each begins (uint32, one more than samples), the columns as JSON, then the samples. A sample is a
-document, with the columns `id` (str) and `tokens` (ndarray of uint16 or uint32).
+document, with the columns `id` (str), `tokens` (ndarray of uint16 or uint32) and, where rows have them, `labels`
+(ndarray of int32).
 """
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -18,7 +20,7 @@ from pydantic import Field
 
 from pipeline.stage import ShardInfo
 from shards.format import id_dtype
-from stages.sinks._merge import MANIFEST, finish_export, refuse_labels
+from stages.sinks._merge import MANIFEST, finish_export
 from stages.sinks._packing import Docs
 from stages.sinks._tokens import Opened, TokenSink, read_checked
 
@@ -26,14 +28,20 @@ INDEX = "index.json"
 _LEVEL = 3
 
 
-def encode_sample(name: str, ids: np.ndarray) -> bytes:
-    """A document: sizes of both columns, its id, and its tokens as an array of one dimension."""
-    text = name.encode()
-    width = next(
-        k for k in range(4) if len(ids) < 1 << (8 << k)
-    )  # of the number of tokens: 1, 2, 4 or 8 bytes
-    tokens = bytes([1 << 2 | width]) + len(ids).to_bytes(1 << width, "little") + ids.tobytes()
-    return np.array([len(text), len(tokens)], "<u4").tobytes() + text + tokens
+def encode_sample(name: str, arrays: Sequence[np.ndarray]) -> bytes:
+    """A document: sizes of its columns, its id, and the others in the order of their names."""
+    columns = [name.encode(), *map(encode_array, arrays)]
+    return b"".join([np.array([*map(len, columns)], "<u4").tobytes(), *columns])
+
+
+def encode_array(values: np.ndarray) -> bytes:
+    """An array of one dimension, of a type that the shard's header names.
+
+    >>> encode_array(np.array([7, 8], np.uint16)).hex(" ")
+    '04 02 07 00 08 00'
+    """
+    width = next(k for k in range(4) if len(values) < 1 << (8 << k))  # of the length: 1, 2, 4 or 8 bytes
+    return bytes([1 << 2 | width]) + len(values).to_bytes(1 << width, "little") + values.tobytes()
 
 
 def check_size(size: int) -> None:
@@ -74,15 +82,18 @@ class WriteMds(TokenSink):
     compression: Literal["none", "zstd"] = Field(
         "none", description="zstd: shards are compressed, and unpacked on use"
     )
-    labels: Literal["refuse", "drop"] = Field(
-        "refuse", description="what becomes of labels, for which the format has no place"
+    labels: Literal["keep", "drop"] = Field(
+        "keep", description="what becomes of labels; kept, they are a column of their own"
     )
 
-    def _config(self, resource: Opened) -> dict[str, Any]:
+    def _config(self, resource: Opened, labels: bool) -> dict[str, Any]:
+        kinds = {"id": "str", "tokens": f"ndarray:{id_dtype(resource.info.vocab_size)}"}
+        kinds |= {"labels": "ndarray:int32"} if labels else {}
+        names = sorted(kinds)  # as the package's own writer has them
         return {
-            "column_encodings": ["str", f"ndarray:{id_dtype(resource.info.vocab_size)}"],
-            "column_names": ["id", "tokens"],
-            "column_sizes": [None, None],
+            "column_encodings": [kinds[name] for name in names],
+            "column_names": names,
+            "column_sizes": [None] * len(names),
             "compression": None if self.compression == "none" else f"zstd:{_LEVEL}",
             "format": "mds",
             "hashes": ["sha256"],
@@ -94,20 +105,22 @@ class WriteMds(TokenSink):
         """Shards of one partition's documents.
 
         Raises:
-            Mismatch: rows of another tokenizer, ids beyond its size, or labels.
+            Mismatch: rows of another tokenizer, or ids beyond its size.
         """
-        config = self._config(resource)
+        stream = read_checked(batches, resource.info)
+        first = next(stream, None)
+        labels = self.labels == "keep" and first is not None and first.labels is not None
+        config = self._config(resource, labels)
         header = json.dumps(config, sort_keys=True).encode()
         dtype = np.dtype(id_dtype(resource.info.vocab_size))
         entries: list[Mapping[str, Any]] = []
         held: list[bytes] = []
         empty = 8 + len(header)  # bytes of a shard without samples
         size, documents, tokens = empty, 0, 0
-        for docs in read_checked(batches, resource.info):
-            refuse_labels(docs, self.labels == "drop", "MDS")
+        for docs in chain(() if first is None else (first,), stream):
             documents += len(docs.lengths)
             tokens += len(docs.ids)
-            for sample in _samples(docs, dtype):
+            for sample in _samples(docs, dtype, labels):
                 if held and size + len(sample) + 4 > self.size_limit:
                     entries.append(self._flush(held, header, config, out, len(entries)))
                     held, size = [], empty
@@ -150,14 +163,16 @@ class WriteMds(TokenSink):
             finish_export(out, resource, shards, [*files, INDEX], facts)
 
 
-def _samples(docs: Docs, dtype: np.dtype) -> Iterator[bytes]:
+def _samples(docs: Docs, dtype: np.dtype, labels: bool) -> Iterator[bytes]:
     """Documents that have tokens, encoded."""
     ends = np.cumsum(docs.lengths)
-    ids = docs.ids.astype(dtype)
+    arrays = [docs.ids.astype(dtype)]
+    if labels and docs.labels is not None:
+        arrays.insert(0, docs.labels.astype(np.int32))
     bounds = zip((ends - docs.lengths).tolist(), ends.tolist(), strict=True)
     for name, (start, end) in zip(docs.names.to_pylist(), bounds, strict=True):
         if end > start:
-            yield encode_sample(name, ids[start:end])
+            yield encode_sample(name, [array[start:end] for array in arrays])
 
 
 def _file(name: str, data: bytes) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""Write token ids as tar files that WebDataset reads: KEY.npy with a document's ids, KEY.json with its own id."""
+"""Write token ids as tar files for WebDataset: KEY.npy with a document's ids, KEY.json with its own, KEY.labels.npy."""
 
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -14,7 +14,7 @@ from pydantic import Field
 from pipeline.schema import id_hashes
 from pipeline.stage import ShardInfo
 from shards.format import id_dtype
-from stages.sinks._merge import finish_export, refuse_labels
+from stages.sinks._merge import finish_export
 from stages.sinks._tokens import Opened, TokenSink, read_checked
 
 Member = tuple[str, bytes]  # name and content of a file
@@ -24,7 +24,8 @@ _BLOCK = 512  # what tar rounds sizes up to, and the size of a header
 class WriteWebdataset(TokenSink):
     """Write tar shards for WebDataset, a document a sample, with the tokenizer and a manifest beside them.
 
-    A sample's key is the hash of its id, which stands in KEY.json: ids have dots and slashes, and keys must not.
+    A sample's key is the hash of its id, which stands in KEY.json: ids have dots and slashes, and keys must not. Labels
+    are in KEY.labels.npy where rows have them.
     """
 
     libraries: ClassVar[Sequence[str]] = ("numpy",)
@@ -32,15 +33,15 @@ class WriteWebdataset(TokenSink):
     size_limit: int = Field(
         1 << 28, ge=1 << 12, description="bytes of a tar file, at most; one document may be larger alone"
     )
-    labels: Literal["refuse", "drop"] = Field(
-        "refuse", description="what becomes of labels, for which there is no agreed place"
+    labels: Literal["keep", "drop"] = Field(
+        "keep", description="what becomes of labels; kept, they are KEY.labels.npy"
     )
 
     def write(self, batches: Iterator[pa.RecordBatch], out: Path, resource: Opened) -> ShardInfo:
         """Tar files of one partition's documents.
 
         Raises:
-            Mismatch: rows of another tokenizer, ids beyond its size, or labels.
+            Mismatch: rows of another tokenizer, or ids beyond its size.
         """
         names: list[str] = []
         held: list[Member] = []
@@ -61,13 +62,14 @@ class WriteWebdataset(TokenSink):
         """Files of each document."""
         dtype = np.dtype(id_dtype(resource.info.vocab_size))
         for docs in read_checked(batches, resource.info):
-            refuse_labels(docs, self.labels == "drop", "WebDataset")
             ends = np.cumsum(docs.lengths)
-            ids = docs.ids.astype(dtype)
+            arrays = {"npy": docs.ids.astype(dtype)}
+            if docs.labels is not None and self.labels == "keep":
+                arrays["labels.npy"] = docs.labels.astype(np.int32)
             bounds = zip((ends - docs.lengths).tolist(), ends.tolist(), strict=True)
             names = docs.names.to_pylist()
             for name, key, (start, end) in zip(names, id_hashes(names).to_pylist(), bounds, strict=True):
-                yield _members(key.hex(), name, ids[start:end])
+                yield _members(key.hex(), name, {kind: a[start:end] for kind, a in arrays.items()})
 
     def commit(self, shards: Sequence[ShardInfo], out: Path, resource: Opened) -> None:
         """Tokenizer and manifest, which lists the tar files."""
@@ -85,12 +87,15 @@ def _write_tar(out: Path, number: int, members: Sequence[Member]) -> str:
     return name
 
 
-def _members(key: str, name: str, ids: np.ndarray) -> list[Member]:
-    """Files of a sample."""
-    array = io.BytesIO()
-    np.save(array, ids)
-    told = json.dumps({"id": name, "tokens": len(ids)}, ensure_ascii=False).encode()
-    return [(f"{key}.json", told), (f"{key}.npy", array.getvalue())]
+def _members(key: str, name: str, arrays: Mapping[str, np.ndarray]) -> list[Member]:
+    """Files of a sample; `arrays` by the ending of their names."""
+    told = json.dumps({"id": name, "tokens": len(arrays["npy"])}, ensure_ascii=False).encode()
+    members = [(f"{key}.json", told)]
+    for ending, values in arrays.items():
+        file = io.BytesIO()
+        np.save(file, values)
+        members.append((f"{key}.{ending}", file.getvalue()))
+    return members
 
 
 def _header(name: str, size: int) -> tarfile.TarInfo:

@@ -117,7 +117,8 @@ def read_mds(folder: Path):
         (samples,) = struct.unpack_from("<I", raw)
         assert samples == shard["samples"]
         offsets = np.frombuffer(raw, "<u4", samples + 1, 4).tolist()
-        assert json.loads(raw[4 * (samples + 2) : offsets[0]])["column_names"] == ["id", "tokens"]
+        names = json.loads(raw[4 * (samples + 2) : offsets[0]])["column_names"]
+        assert names == ["id", "tokens"]
         assert offsets[-1] == len(raw)
         for start, end in pairwise(offsets):
             of_id, of_tokens = struct.unpack_from("<II", raw, start)
@@ -202,7 +203,7 @@ def test_a_second_commit_changes_nothing(tmp_path, tok, name):
     assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == before
 
 
-@pytest.mark.parametrize("name", [n for n in SINKS if not n.startswith("memmap")])
+@pytest.mark.parametrize("name", [n for n in SINKS if n.startswith(("megatron", "fairseq"))])
 def test_labels_are_refused_unless_dropped(tmp_path, tok, name):
     batch = corpus(tok)
     labels = pa.array(batch["input_ids"].to_pylist(), LABELS.type)
@@ -214,6 +215,41 @@ def test_labels_are_refused_unless_dropped(tmp_path, tok, name):
     dropping = SINKS[name].model_copy(update={"labels": "drop"})
     plain = read_any(name, export(SINKS[name], tmp_path, tok, [[batch]], "plain"))
     assert read_any(name, export(dropping, tmp_path, tok, [[learnt]], "dropped")) == plain
+
+
+def labelled(batch):
+    """A batch with labels, the first token of each document not learnt; and the labels."""
+    labels = [[-100, *ids[1:]] if ids else ids for ids in batch["input_ids"].to_pylist()]
+    return batch.append_column(LABELS, pa.array(labels, LABELS.type)), labels
+
+
+@pytest.mark.parametrize("name", ["mds", "webdataset"])
+def test_labels_can_be_dropped(tmp_path, tok, name):
+    batch = corpus(tok)
+    dropping = SINKS[name].model_copy(update={"labels": "drop"})
+    plain = read_any(name, export(SINKS[name], tmp_path, tok, [[batch]], "plain"))
+    assert read_any(name, export(dropping, tmp_path, tok, [[labelled(batch)[0]]], "dropped")) == plain
+
+
+def test_labels_are_a_column_of_mds(tmp_path, tok):
+    batch, labels = labelled(corpus(tok))
+    folder = export(WriteMds(), tmp_path, tok, [[batch]])
+    (entry,) = json.loads((folder / "index.json").read_text())["shards"]
+    assert entry["column_names"] == ["id", "labels", "tokens"]
+    assert entry["column_encodings"] == ["str", "ndarray:int32", "ndarray:uint16"]
+    raw = (folder / entry["raw_data"]["basename"]).read_bytes()
+    offsets = np.frombuffer(raw, "<u4", entry["samples"] + 1, 4).tolist()
+    found = []
+    for start in offsets[:-1]:
+        of_id, of_labels, of_tokens = struct.unpack_from("<III", raw, start)
+        at = start + 12 + of_id
+        parts = raw[at : at + of_labels], raw[at + of_labels : at + of_labels + of_tokens]
+        values = [
+            np.frombuffer(part[1 + (1 << (part[0] & 3)) :], dtype).tolist()
+            for part, dtype in zip(parts, ("<i4", "<u2"), strict=True)
+        ]
+        found.append(tuple(values))
+    assert found == [pair for pair in zip(labels, batch["input_ids"].to_pylist(), strict=True) if pair[1]]
 
 
 @pytest.mark.parametrize("name", SINKS)
@@ -356,7 +392,7 @@ def test_mosaicml_streaming_reads_it(tmp_path, tok, name):
     streaming = pytest.importorskip(
         "streaming.base.format", reason="needs mosaicml-streaming", exc_type=ImportError
     )
-    batch = corpus(tok)
+    batch, labels = labelled(corpus(tok))
     folder = export(SINKS[name], tmp_path, tok, [[batch]])
     found = []
     for entry in json.loads((folder / "index.json").read_text())["shards"]:
@@ -366,10 +402,12 @@ def test_mosaicml_streaming_reads_it(tmp_path, tok, name):
                 (folder / entry["zip_data"]["basename"]).read_bytes()
             )
             (folder / entry["raw_data"]["basename"]).write_bytes(raw)
-        found += [(reader[k]["id"], reader[k]["tokens"].tolist()) for k in range(len(reader))]
-    assert found == [
-        pair for pair in zip(batch["id"].to_pylist(), batch["input_ids"].to_pylist(), strict=True) if pair[1]
-    ]
+        found += [
+            (reader[k]["id"], reader[k]["tokens"].tolist(), reader[k]["labels"].tolist())
+            for k in range(len(reader))
+        ]
+    rows = zip(batch["id"].to_pylist(), batch["input_ids"].to_pylist(), labels, strict=True)
+    assert found == [row for row in rows if row[1]]
 
 
 @pytest.mark.filterwarnings(  # the package leaves its files open
@@ -377,9 +415,9 @@ def test_mosaicml_streaming_reads_it(tmp_path, tok, name):
 )
 def test_webdataset_reads_it(tmp_path, tok):
     wds = pytest.importorskip("webdataset", reason="needs webdataset", exc_type=ImportError)
-    batch = corpus(tok)
+    batch, labels = labelled(corpus(tok))
     folder = export(WriteWebdataset(), tmp_path, tok, [[batch]])
     data = wds.WebDataset([str(f) for f in sorted(folder.glob("*.tar"))], shardshuffle=False).decode()
-    assert [(s["json"]["id"], s["npy"].tolist()) for s in data] == list(
-        zip(batch["id"].to_pylist(), batch["input_ids"].to_pylist(), strict=True)
+    assert [(s["json"]["id"], s["npy"].tolist(), s["labels.npy"].tolist()) for s in data] == list(
+        zip(batch["id"].to_pylist(), batch["input_ids"].to_pylist(), labels, strict=True)
     )
