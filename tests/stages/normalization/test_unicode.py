@@ -196,7 +196,7 @@ def test_the_fast_path_for_ascii_is_the_slow_one(text, unescape_html, collapse_s
 @settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_with_everything_off_it_is_ftfy_and_nothing_else(text):
-    off = {"strip": False, "strip_line_ends": False, "max_blank_lines": None}
+    off = {"strip": False, "strip_line_ends": False, "max_blank_lines": None, "remove_invisible": ()}
     config = ftfy.TextFixerConfig(
         unescape_html=False, uncurl_quotes=False, fix_latin_ligatures=False, fix_character_width=False
     )
