@@ -137,9 +137,8 @@ def _give_one(
     none, by way of a third phase, and so on: an augmenting path of a flow from groups to phases, the shortest. False
     if there is none.
     """
-    came: dict[int, tuple[int, str] | None] = {
-        short: None
-    }  # phase -> the phase that its unit goes to, of which group
+    # phase -> the phase that its unit goes to, and whose unit it is
+    came: dict[int, tuple[int, str] | None] = {short: None}
     queue = [short]
     for at in queue:
         for name in sorted(name for name, weight in phases[at].weights.items() if weight):

@@ -25,6 +25,7 @@ EMPTY_SHARD = "empty.arrow"  # the one shard of a data set without rows, so that
 class WriteTokenShards(TokenSink):
     """Pack token ids into rows and write one shard a partition, with manifest and tokenizer beside them."""
 
+    version: ClassVar[int] = 2  # 1 did not count what is learnt
     libraries: ClassVar[Sequence[str]] = ("pyarrow",)
 
     seq_len: int | None = Field(
