@@ -11,9 +11,10 @@ from pydantic import Field
 
 from pipeline.models import model_path
 from pipeline.schema import ID, INPUT_IDS, TOKENIZER
-from pipeline.stage import Sink
+from pipeline.stage import ShardInfo, Sink, Summary
 from shards.format import NO_SPAN, TokenizerInfo
 from shards.tokenizer import FILE_NAMES, tokenizer_info
+from stages.kernels.manifest import files_table
 from stages.sinks._packing import Docs
 
 
@@ -153,6 +154,10 @@ class TokenSink(Sink[Opened]):
         if not path.is_file():
             raise ValueError(f"tokenizer: {path} does not exist; give the tokenizer that made input_ids")
         return Opened(path, self._info(path))
+
+    def summary(self, shards: Sequence[ShardInfo], out: Path) -> Sequence[Summary]:  # noqa: ARG002
+        """The files and what is in them."""
+        return [files_table(out / "manifest.json")]
 
 
 def read_checked(batches: Iterator[pa.RecordBatch], info: TokenizerInfo) -> Iterator[Docs]:

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from pipeline.stage import ShardInfo, Sink
+from pipeline.stage import ShardInfo, Sink, Summary
 from shards.format import write_whole
-from stages.sinks._files import project, rebatch, shard_info, write_manifest
+from stages.kernels.manifest import files_table
+from stages.sinks._files import MANIFEST, project, rebatch, shard_info, write_manifest
 
 FILE = "part.arrow"
 EMPTY = "empty.arrow"  # load_from_disk wants one file, even where there are no rows
@@ -84,3 +85,7 @@ class WriteArrow(Sink[None]):
         write_whole(out / "state.json", orjson.dumps(state, option=orjson.OPT_INDENT_2).decode())
         write_whole(out / "dataset_info.json", "{}\n")
         write_manifest(shards, out, "arrow", {})
+
+    def summary(self, shards: Sequence[ShardInfo], out: Path) -> Sequence[Summary]:  # noqa: ARG002
+        """The files and what is in them."""
+        return [files_table(out / MANIFEST)]

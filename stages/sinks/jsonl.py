@@ -12,8 +12,9 @@ import pyarrow as pa
 import zstandard
 from pydantic import Field
 
-from pipeline.stage import ShardInfo, Sink
-from stages.sinks._files import project, shard_info, write_manifest
+from pipeline.stage import ShardInfo, Sink, Summary
+from stages.kernels.manifest import files_table
+from stages.sinks._files import MANIFEST, project, shard_info, write_manifest
 
 SUFFIXES = {"none": "jsonl", "gz": "jsonl.gz", "zst": "jsonl.zst"}
 BLOCK = 1 << 20  # compressors get their input in these, so that their output cannot depend on batches
@@ -106,3 +107,7 @@ class WriteJsonl(Sink[None]):
     def commit(self, shards: Sequence[ShardInfo], out: Path, resource: None) -> None:  # noqa: ARG002
         """The manifest."""
         write_manifest(shards, out, "jsonl", {"compression": self.compression})
+
+    def summary(self, shards: Sequence[ShardInfo], out: Path) -> Sequence[Summary]:  # noqa: ARG002
+        """The files and what is in them."""
+        return [files_table(out / MANIFEST)]

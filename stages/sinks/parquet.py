@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from pipeline.stage import ShardInfo, Sink
-from stages.sinks._files import project, rebatch, shard_info, write_manifest
+from pipeline.stage import ShardInfo, Sink, Summary
+from stages.kernels.manifest import files_table
+from stages.sinks._files import MANIFEST, project, rebatch, shard_info, write_manifest
 
 FILE = "part.parquet"
 
@@ -54,3 +55,7 @@ class WriteParquet(Sink[None]):
     def commit(self, shards: Sequence[ShardInfo], out: Path, resource: None) -> None:  # noqa: ARG002
         """The manifest."""
         write_manifest(shards, out, "parquet", {"compression": self.compression})
+
+    def summary(self, shards: Sequence[ShardInfo], out: Path) -> Sequence[Summary]:  # noqa: ARG002
+        """The files and what is in them."""
+        return [files_table(out / MANIFEST)]

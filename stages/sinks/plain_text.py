@@ -17,9 +17,10 @@ from pydantic import Field
 
 from pipeline.models import model_path
 from pipeline.schema import TEXT
-from pipeline.stage import ShardInfo, Sink
+from pipeline.stage import ShardInfo, Sink, Summary
 from shards.format import file_sha256
 from shards.tokenizer import FILE_NAMES
+from stages.kernels.manifest import files_table
 from stages.sinks._merge import MANIFEST, address_of
 
 # All that some reader takes for the end of a line: LF, CR, VT, FF, FS, GS, RS, NEL, LS, PS.
@@ -117,3 +118,7 @@ class WritePlainText(Sink[Path | None]):
         text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
         (out / f".{MANIFEST}.tmp").write_text(text, "utf-8")
         (out / f".{MANIFEST}.tmp").replace(out / MANIFEST)
+
+    def summary(self, shards: Sequence[ShardInfo], out: Path) -> Sequence[Summary]:  # noqa: ARG002
+        """The files and what is in them."""
+        return [files_table(out / MANIFEST)]

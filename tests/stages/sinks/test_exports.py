@@ -253,6 +253,19 @@ def test_labels_are_a_column_of_mds(tmp_path, tok):
 
 
 @pytest.mark.parametrize("name", SINKS)
+def test_the_report_says_what_is_there(tmp_path, tok, name):
+    batch, stage = corpus(tok), SINKS[name]
+    folder = export(stage, tmp_path, tok, [[batch.slice(0, 9)], [batch.slice(9)]])
+    (table,) = stage.summary([], folder)
+    told = dict(zip(table.columns, table.rows[0], strict=True))
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    assert told["documents"] == batch.num_rows
+    assert told["files"] == len(files)
+    assert told["bytes"] == sum((folder / file["file"]).stat().st_size for file in files)
+    assert told.get("tokens") == (None if name == "webdataset" else sum(map(len, ids_of(batch))))
+
+
+@pytest.mark.parametrize("name", SINKS)
 def test_another_tokenizers_ids_are_refused(tmp_path, tok, name):
     stage = SINKS[name]
     opened = stage.open({"tokenizer": tok})
