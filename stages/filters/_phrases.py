@@ -4,6 +4,7 @@ One step a byte, whatever the number of phrases. A phrase is a text, not a patte
 and lower case (one code point to one), its blank also a no-break space, its apostrophe also `’`.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -44,14 +45,24 @@ def build_phrases(*groups: Sequence[str]) -> Phrases:
     classes = np.zeros(256, np.uint8)
     classes[used] = np.arange(1, len(used) + 1)
     width = len(used) + 1
-    starts = [(k, 0, b"") for k in range(len(phrases))]
+    moves = functools.cache(functools.partial(_moves, spellings=spellings))
+    begun: dict[int, frozenset[_Place]] = dict.fromkeys(
+        used, frozenset()
+    )  # where a phrase that begins here is
+    for k in range(len(phrases)):
+        for byte, after in moves((k, 0, b"")).items():
+            begun[byte] |= {after}
     states: dict[frozenset[_Place], int] = {frozenset(): 0}
     table, lengths = [], []
     for places in _grown(states):
         row, longest = [0] * width, [0] * len(groups)
-        for byte in used:
-            after = frozenset(_stepped((*places, *starts), byte, spellings))
-            row[classes[byte]] = states.setdefault(after, len(states))
+        further: dict[int, list[_Place]] = {}
+        for place in places:
+            for byte, after in moves(place).items():
+                further.setdefault(byte, []).append(after)
+        for at, byte in enumerate(used, start=1):
+            reached = begun[byte].union(further[byte]) if byte in further else begun[byte]
+            row[at] = states.setdefault(reached, len(states))
         for phrase, matched, _ in places:
             if matched == len(spellings[phrase]):
                 group = phrases[phrase][1]
@@ -92,16 +103,17 @@ def _grown(states: dict[frozenset[_Place], int]) -> Iterator[frozenset[_Place]]:
         yield from batch
 
 
-def _stepped(places: Sequence[_Place], byte: int, spellings: list[list[set[bytes]]]) -> Iterator[_Place]:
-    for phrase, matched, part in places:
-        if matched == len(spellings[phrase]):
-            continue
-        longer = part + bytes([byte])
-        forms = spellings[phrase][matched]
-        if longer in forms:
-            yield phrase, matched + 1, b""
-        elif any(form.startswith(longer) for form in forms):
-            yield phrase, matched, longer
+def _moves(place: _Place, spellings: list[list[set[bytes]]]) -> dict[int, _Place]:
+    """Where each byte leads from a place; no character's bytes begin another's, so to one place."""
+    phrase, matched, part = place
+    if matched == len(spellings[phrase]):
+        return {}
+    found = {}
+    for form in spellings[phrase][matched]:
+        if form.startswith(part):
+            longer = form[: len(part) + 1]
+            found[longer[-1]] = (phrase, matched + 1, b"") if longer == form else (phrase, matched, longer)
+    return found
 
 
 def found_groups(phrases: Phrases, data: bytes) -> set[int]:
