@@ -28,7 +28,7 @@ FATES = pa.schema(
         ("excerpt", pa.large_string()),
     ]
 )
-HELD_BYTES = 1 << 20
+HELD_BYTES = 1 << 20  # of fates that wait to be written together
 
 
 class FateLog:

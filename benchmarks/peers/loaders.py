@@ -12,14 +12,12 @@ import os
 import resource
 import sys
 import time
-import warnings
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
-warnings.filterwarnings("ignore")
 
 
 def prepare(folder: Path) -> None:

@@ -123,9 +123,17 @@ def _give_lost(
     """Give the units that phases lack of their totals."""
     for short, total in enumerate(totals):
         # of a few units, a phase's total may be more than its groups have in all; then a neighbour has the unit
-        nearest = sorted(range(len(phases)), key=lambda k, short=short: (abs(k - short), k))  # type: ignore[misc]
         for _ in range(total - sum(quotas[short].values())):
-            any(_give_one(k, quotas, phases, room) for k in nearest)
+            any(_give_one(k, quotas, phases, room) for k in _nearest(short, len(phases)))
+
+
+def _nearest(k: int, count: int) -> list[int]:
+    """The numbers below `count`, those next to `k` first.
+
+    >>> _nearest(1, 4)
+    [1, 0, 2, 3]
+    """
+    return sorted(range(count), key=lambda other: (abs(other - k), other))
 
 
 def _give_one(
